@@ -1,0 +1,2 @@
+//! Mustache templates.
+#![forbid(unsafe_code)]

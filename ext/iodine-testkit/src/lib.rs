@@ -1,0 +1,1 @@
+//! Peers, certificates and folders for tests. Never part of the gem.
