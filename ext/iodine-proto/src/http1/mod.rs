@@ -1,0 +1,16 @@
+//! HTTP/1.0 and HTTP/1.1 (RFC 9110, RFC 9112), the server's side.
+
+mod body;
+pub mod date;
+mod error;
+mod head;
+mod reader;
+mod response;
+mod status;
+
+pub use body::{BodyReader, BodyStep};
+pub use error::Refusal;
+pub use head::{BodyLength, Head, Version};
+pub use reader::{HeadLimits, HeadReader};
+pub use response::{CHUNK_END, FieldError, Framing, LAST_CHUNK, Persistence, ResponseWriter, chunk_head};
+pub use status::{bodyless, reason};

@@ -1,0 +1,4 @@
+//! HTTP/1 as bytes in, bytes out.
+#![forbid(unsafe_code)]
+
+pub mod http1;
