@@ -1,0 +1,26 @@
+# frozen_string_literal: true
+
+# The workspaces: the gem's own, and those that lie beside it once they exist.
+manifests = FileList["Cargo.toml", "bench/floor/Cargo.toml", "fuzz/Cargo.toml"]
+
+namespace :lint do
+  desc "Check the format of the Rust code"
+  task :fmt do
+    manifests.each { |manifest| sh "cargo fmt --all --manifest-path #{manifest} -- --check" }
+  end
+
+  desc "Check the Rust code with clippy"
+  task :clippy do
+    manifests.each do |manifest|
+      sh "cargo clippy --workspace --all-targets --locked --manifest-path #{manifest} -- -D warnings"
+    end
+  end
+
+  desc "Check the Ruby code with RuboCop"
+  task :rubocop do
+    sh "rubocop"
+  end
+end
+
+desc "Check style: rustfmt, clippy, RuboCop"
+task lint: ["lint:fmt", "lint:clippy", "lint:rubocop"]
