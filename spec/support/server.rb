@@ -1,0 +1,108 @@
+# frozen_string_literal: true
+
+module Support
+  # A server under test: the real command, or a script that calls Iodine itself, in a child process.
+  class Server
+    LISTENING = /^INFO: Listening on (?:port (?<port>\d+)|Unix Socket at (?<path>\S+))/
+
+    class << self
+      # Starts the command with a rackup file: the name of a file in spec/apps, or rackup source.
+      # Listens on a free port of the loopback address unless +flags+ bind elsewhere.
+      def rackup(app, *flags, env: {}, workers: 1, threads: 1)
+        dir = Dir.mktmpdir("iodine-spec-app")
+        flags = flags.map(&:to_s)
+        bind = flags.include?("-b") ? [] : %w[-b 127.0.0.1 -p 0]
+        command = [RbConfig.ruby, "-I#{ROOT}/lib", "#{ROOT}/exe/iodine", *bind, *count("-t", threads),
+                   *count("-w", workers), *flags, file(app, dir, "app.ru")]
+        new(command, dir: dir, env: env)
+      end
+
+      # Starts a Ruby script: the name of a file in spec/apps, or source. It must listen +listeners+ times.
+      def script(source, *arguments, env: {}, listeners: 1)
+        dir = Dir.mktmpdir("iodine-spec-app")
+        command = [RbConfig.ruby, "-I#{ROOT}/lib", file(source, dir, "script.rb"), *arguments.map(&:to_s)]
+        new(command, dir: dir, env: env, listeners: listeners)
+      end
+
+      private
+
+      # A nil count leaves the flag away.
+      def count(flag, number) = number ? [flag, number.to_s] : []
+
+      def file(app, dir, name)
+        return File.expand_path("spec/apps/#{app}", ROOT) if app.match?(/\A\S+\.(ru|rb)\z/)
+
+        path = File.join(dir, name)
+        File.write(path, app)
+        path
+      end
+    end
+
+    attr_reader :process, :ports, :paths
+
+    # Starts +command+ and returns when it has said that it listens. +dir+ is removed when the server ends.
+    def initialize(command, dir: nil, env: {}, listeners: 1, chdir: nil)
+      @dir = dir
+      @process = ChildProcess.new(*command, env: env, chdir: chdir)
+      process.wait_for_log(/(?:#{LISTENING}.*?){#{listeners}}$/m, within: 60)
+      listening = process.log.text.scan(LISTENING)
+      @ports = listening.filter_map { |port, _| port&.to_i }
+      @paths = listening.filter_map(&:last)
+    rescue DeadlineError
+      stop
+      raise
+    end
+
+    def pid = process.pid
+    def port = ports.fetch(0)
+    def path = paths.fetch(0)
+    def log = process.log.text
+    def children = process.children
+    def kill(signal) = process.kill(signal)
+    def wait(**options) = process.wait(**options)
+    def wait_for_log(pattern, **options) = process.wait_for_log(pattern, **options)
+
+    # Interrupts the server, waits and returns its Process::Status.
+    def stop(signal = "INT", **options)
+      process.stop(signal, **options)
+    ensure
+      FileUtils.rm_rf(@dir) if @dir
+    end
+
+    # A new connection; closed after the block when there is one.
+    def connect(port: nil, path: nil, &block)
+      path ||= paths.first unless port || ports.any?
+      socket = path ? UNIXSocket.new(path) : TCPSocket.new("127.0.0.1", port || self.port)
+      RawHTTP.use(socket, &block)
+    end
+
+    # One request on a connection of its own.
+    def request(bytes, to: bytes[/\A\S+/], **where)
+      connect(**where) do |peer|
+        peer.write(bytes)
+        peer.read_response(to: to)
+      end
+    end
+
+    def get(target, *fields, **where) = request(self.class.get(target, *fields), **where)
+
+    # The bytes of a GET request.
+    def self.get(target, *fields) = ["GET #{target} HTTP/1.1", "Host: a.test", *fields, "", ""].join("\r\n")
+
+    # The bytes of a POST request with Content-Length.
+    def self.post(target, body, *fields)
+      head = ["POST #{target} HTTP/1.1", "Host: a.test", "Content-Length: #{body.bytesize}", *fields, "", ""]
+      head.join("\r\n").b << body.b
+    end
+
+    # The bytes of a POST request sent in chunks of the given sizes.
+    def self.post_chunked(target, body, chunk: 16_384)
+      head = ["POST #{target} HTTP/1.1", "Host: a.test", "Transfer-Encoding: chunked", "", ""].join("\r\n").b
+      (0...body.bytesize).step(chunk) do |start|
+        part = body.byteslice(start, chunk).b
+        head << "#{part.bytesize.to_s(16)}\r\n" << part << "\r\n"
+      end
+      head << "0\r\n\r\n"
+    end
+  end
+end
