@@ -1,0 +1,286 @@
+//! One connection: a socket, what is still to be written to it, and the protocol spoken on it.
+
+pub(crate) mod gate;
+pub(crate) mod http;
+
+use std::fs::File;
+use std::io;
+use std::sync::Arc;
+use std::sync::mpsc::SyncSender;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+
+use crate::exchange::Exchange;
+use crate::handle::Hijacked;
+use crate::jobs::Job;
+use crate::net::stream::Stream;
+use crate::net::write_queue::{Flushed, WriteQueue};
+use crate::reactor::ConnectionId;
+use gate::Gate;
+use http::{Http, Waiting};
+
+/// How long a closing connection waits for the peer to take the last answer and close as well.
+const LINGER: Duration = Duration::from_secs(2);
+/// Most bytes read from one connection in one turn.
+const READ_BUDGET: usize = 512 << 10;
+
+/// What the connections of a reactor share while it makes a turn.
+pub(crate) struct Turn {
+    /// When the turn began.
+    pub(crate) now: Instant,
+    /// The process is about to leave: idle connections are closed.
+    pub(crate) draining: bool,
+    /// Jobs that the turn has made.
+    pub(crate) jobs: Vec<Job>,
+    pub(crate) exchanges: ExchangePool,
+}
+
+/// Exchanges to be used again.
+#[derive(Default)]
+pub(crate) struct ExchangePool(Vec<Box<Exchange>>);
+
+impl ExchangePool {
+    const KEPT: usize = 256;
+
+    pub(crate) fn take(&mut self) -> Box<Exchange> {
+        self.0.pop().unwrap_or_default()
+    }
+
+    pub(crate) fn put(&mut self, mut exchange: Box<Exchange>) {
+        if self.0.len() < Self::KEPT {
+            exchange.clear();
+            self.0.push(exchange);
+        }
+    }
+}
+
+pub(crate) struct Connection {
+    pub(crate) id: ConnectionId,
+    pub(crate) http: Http,
+    stream: Stream,
+    out: WriteQueue,
+    /// The socket may have bytes: an edge-triggered event came and a read has not emptied it since.
+    readable: bool,
+    /// The socket was not full at the last write.
+    writable: bool,
+    /// The poll says that the peer has closed its side: reads go on until they return nothing.
+    peer_closed: bool,
+    /// A read has returned nothing.
+    ended: bool,
+    stage: Stage,
+    gate: Option<Arc<Gate>>,
+    hijacker: Option<SyncSender<Hijacked>>,
+    /// When the peer has kept us waiting for too long.
+    pub(crate) deadline: Option<Instant>,
+    /// The alarm that is set for it; it may come before the deadline, never after.
+    pub(crate) alarm: Option<Instant>,
+    /// On the reactor's list of connections to look at before the turn ends.
+    pub(crate) is_listed: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    Open,
+    /// Everything is written and our side is closed; what still comes is thrown away until the peer closes.
+    Lingering,
+}
+
+/// What the reactor does with a connection after looking at it.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    Keep,
+    /// There is more to read than one turn should take.
+    Again,
+    Close,
+    /// Its socket goes to who asked for it.
+    GiveAway,
+}
+
+impl Connection {
+    pub(crate) fn new(id: ConnectionId, stream: Stream, http: Http) -> Self {
+        Self {
+            id,
+            http,
+            stream,
+            out: WriteQueue::default(),
+            readable: false,
+            writable: true,
+            peer_closed: false,
+            ended: false,
+            stage: Stage::Open,
+            gate: None,
+            hijacker: None,
+            deadline: None,
+            alarm: None,
+            is_listed: false,
+        }
+    }
+
+
+    /// Notes what the poll said.
+    pub(crate) fn note(&mut self, event: &mio::event::Event) {
+        self.readable |= event.is_readable();
+        self.writable |= event.is_writable();
+        self.peer_closed |= event.is_read_closed();
+    }
+
+    /// Reads what has come, within the turn's budget.
+    ///
+    /// # Errors
+    /// The socket's error: the connection is broken.
+    pub(crate) fn read(&mut self, buffer: &mut [u8], turn: &mut Turn) -> io::Result<()> {
+        let mut budget = READ_BUDGET;
+        while self.readable && budget > 0 && self.wants_input() {
+            match self.stream.read(buffer) {
+                Ok(0) => {
+                    self.readable = false;
+                    self.ended = true;
+                    self.http.end_of_input();
+                }
+                Ok(length) => {
+                    budget = budget.saturating_sub(length);
+                    // A read that did not fill the buffer has emptied the socket, and what comes later raises a new
+                    // event, which saves the read that would say "would block" (epoll(7)).
+                    self.readable = length == buffer.len() || self.peer_closed;
+                    self.http.receive(self.id, &buffer[..length], turn, &mut self.out);
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.readable = false,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes an answer from the application.
+    pub(crate) fn answer(&mut self, exchange: &mut Exchange, turn: &mut Turn) {
+        self.gate = None;
+        self.http.answer(self.id, &mut exchange.response, turn, &mut self.out);
+    }
+
+    /// The end of a turn: writes, and finds out what becomes of the connection.
+    pub(crate) fn settle(&mut self, turn: &Turn) -> Verdict {
+        match self.flush(turn.now) {
+            Ok(Flushed::All) => self.after_flush(turn),
+            Ok(Flushed::Blocked) => Verdict::Keep,
+            Ok(Flushed::Truncated) => {
+                log::warn!("a file became shorter while it was sent: its connection is closed");
+                Verdict::Close
+            }
+            Err(error) => {
+                log::debug!("a connection broke: {error}");
+                Verdict::Close
+            }
+        }
+    }
+
+    /// The deadline has passed.
+    pub(crate) fn time_out(&mut self, turn: &mut Turn) -> Verdict {
+        if self.stage == Stage::Lingering {
+            return Verdict::Close;
+        }
+        if !self.out.is_empty() {
+            log::warn!("a peer stopped reading: its connection is closed, {} bytes unsent", self.out.memory());
+            return Verdict::Close;
+        }
+        self.http.time_out(self.id, turn, &mut self.out);
+        self.settle(turn)
+    }
+
+    /// Appends bytes of the running answer.
+    pub(crate) fn write(&mut self, bytes: Bytes) {
+        self.out.push_shared(bytes);
+    }
+
+    /// Appends a part of a file to the running answer.
+    pub(crate) fn write_file(&mut self, file: File, offset: u64, length: u64) {
+        self.out.push_file(file, offset, length);
+    }
+
+    /// `gate` holds the producer of the running answer back.
+    pub(crate) fn throttle(&mut self, gate: Arc<Gate>) {
+        self.gate = Some(gate);
+    }
+
+    /// The socket goes to `hijacker` once all is written.
+    pub(crate) fn hijack(&mut self, hijacker: SyncSender<Hijacked>) {
+        self.hijacker = Some(hijacker);
+    }
+
+    /// Hands the socket to who asked for it.
+    pub(crate) fn give_away(mut self, registry: &mio::Registry) {
+        let Some(hijacker) = self.hijacker.take() else { return };
+        let unread = self.http.take_input();
+        match self.stream.release(registry) {
+            // The asker may have left meanwhile; then the socket closes here.
+            Ok(socket) => drop(hijacker.send(Hijacked { socket, unread })),
+            Err(error) => log::error!("a hijacked connection could not be handed over: {error}"),
+        }
+    }
+
+    fn wants_input(&self) -> bool {
+        match self.stage {
+            Stage::Open => self.hijacker.is_none() && self.http.wants_input(),
+            Stage::Lingering => true,
+        }
+    }
+
+    fn flush(&mut self, now: Instant) -> io::Result<Flushed> {
+        if self.out.is_empty() {
+            return Ok(Flushed::All);
+        }
+        if !self.writable {
+            return Ok(Flushed::Blocked);
+        }
+        let before = self.out.memory();
+        let flushed = self.out.flush(&mut self.stream)?;
+        if let Some(gate) = &self.gate {
+            gate.leave(before - self.out.memory());
+        }
+        if flushed == Flushed::Blocked {
+            self.writable = false;
+            self.deadline = Some(now + self.http.write_timeout());
+        }
+        Ok(flushed)
+    }
+
+    fn after_flush(&mut self, turn: &Turn) -> Verdict {
+        if self.hijacker.is_some() {
+            return Verdict::GiveAway;
+        }
+        if self.stage == Stage::Open {
+            if self.http.is_finished() && !self.linger(turn.now) {
+                return Verdict::Close;
+            }
+            if turn.draining && self.http.waiting() == Waiting::Idle && !self.readable {
+                return Verdict::Close;
+            }
+        }
+        if self.stage == Stage::Open {
+            self.deadline = self.http.deadline(turn.now);
+        } else if self.ended {
+            return Verdict::Close;
+        }
+        if self.readable && self.wants_input() { Verdict::Again } else { Verdict::Keep }
+    }
+
+    /// Closes our side and keeps the other open while the peer may still be sending: a socket that is closed with
+    /// unread bytes resets the connection, and the peer may lose our last answer (RFC 9112, 9.6). False: no need to.
+    fn linger(&mut self, now: Instant) -> bool {
+        let needed = !self.ended && (self.readable || self.http.has_unread());
+        if needed && self.stream.shutdown_write().is_ok() {
+            self.stage = Stage::Lingering;
+            self.deadline = Some(now + LINGER);
+        }
+        self.stage == Stage::Lingering
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        if let Some(gate) = &self.gate {
+            gate.close();
+        }
+    }
+}

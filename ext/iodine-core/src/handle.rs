@@ -1,0 +1,232 @@
+//! The reactor's remote control: what any thread may ask of it.
+
+use std::fs::File;
+use std::os::fd::OwnedFd;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::SyncSender;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use mio::Waker;
+
+use crate::connection::gate::Gate;
+use crate::exchange::Exchange;
+use crate::jobs::JobQueue;
+use crate::net::Listener;
+use crate::reactor::{ConnectionId, TimerId};
+
+/// Sends commands to a reactor. Cheap to clone; commands of one thread are carried out in order.
+#[derive(Clone)]
+pub struct Handle(Arc<Shared>);
+
+struct Shared {
+    commands: Mutex<Vec<Command>>,
+    /// True while the reactor is in `poll`, or about to enter it after a look at `commands`.
+    sleeping: AtomicBool,
+    draining: AtomicBool,
+    /// Somebody waits for `Job::Idle`.
+    wants_idle: AtomicBool,
+    waker: Waker,
+    jobs: Arc<JobQueue>,
+}
+
+/// What a reactor is asked to do.
+pub(crate) enum Command {
+    Answer(Box<Exchange>),
+    /// Bytes of a response that is still being produced.
+    Write(ConnectionId, Bytes),
+    /// A part of a file, as a part of a response that is still being produced.
+    WriteFile(ConnectionId, File, u64, u64),
+    /// From now on `Gate` holds back the producer of this connection's response.
+    Stream(ConnectionId, Arc<Gate>),
+    Abort(ConnectionId),
+    Hijack(ConnectionId, SyncSender<Hijacked>),
+    Timer(TimerId, Duration),
+    CancelTimer(TimerId),
+    Listen(Listener),
+    Drain(Duration),
+    Pause,
+}
+
+/// A connection that was taken out of the reactor.
+pub struct Hijacked {
+    /// The socket, non-blocking.
+    pub socket: OwnedFd,
+    /// Bytes the peer has sent of which no request was made. Those of requests that were read ahead come before them
+    /// ([`Exchange::take_behind`]).
+    pub unread: Vec<u8>,
+}
+
+impl Handle {
+    pub(crate) fn new(waker: Waker, jobs: Arc<JobQueue>) -> Self {
+        Self(Arc::new(Shared {
+            commands: Mutex::default(),
+            sleeping: AtomicBool::new(false),
+            draining: AtomicBool::new(false),
+            wants_idle: AtomicBool::new(false),
+            waker,
+            jobs,
+        }))
+    }
+
+    /// Sends the answer that is in `exchange.response`, or ends an answer that was streamed. Ignored when the
+    /// connection is gone.
+    pub fn answer(&self, exchange: Box<Exchange>) {
+        self.send(Command::Answer(exchange));
+    }
+
+    /// Starts an answer that is produced bit by bit; `answer` ends it.
+    pub fn stream(&self, connection: ConnectionId) -> Stream {
+        let gate = Arc::new(Gate::default());
+        self.send(Command::Stream(connection, Arc::clone(&gate)));
+        Stream { handle: self.clone(), connection, gate }
+    }
+
+    /// Writes bytes ahead of the answer: an interim response (RFC 9110, 15.2).
+    pub fn interim(&self, connection: ConnectionId, bytes: Vec<u8>) {
+        self.send(Command::Write(connection, bytes.into()));
+    }
+
+    /// Takes the connection out of the reactor once what was written has left. The receiver hangs up without a word
+    /// when the connection is gone.
+    pub fn hijack(&self, connection: ConnectionId) -> std::sync::mpsc::Receiver<Hijacked> {
+        let (sender, receiver) = std::sync::mpsc::sync_channel(1);
+        self.send(Command::Hijack(connection, sender));
+        receiver
+    }
+
+    /// Closes the connection now; what was not written yet is lost.
+    pub fn abort(&self, connection: ConnectionId) {
+        self.send(Command::Abort(connection));
+    }
+
+    /// Queues [`Job::Timer`](crate::jobs::Job::Timer) in `delay`. Setting a timer again replaces its time.
+    pub fn set_timer(&self, timer: TimerId, delay: Duration) {
+        self.send(Command::Timer(timer, delay));
+    }
+
+    /// Forgets a timer.
+    pub fn cancel_timer(&self, timer: TimerId) {
+        self.send(Command::CancelTimer(timer));
+    }
+
+    /// Starts to accept on one more socket.
+    pub fn listen(&self, listener: Listener) {
+        self.send(Command::Listen(listener));
+    }
+
+    /// Stops accepting, closes idle connections, lets running requests finish, and after `deadline` closes what is
+    /// left. The reactor returns when no connection is left.
+    pub fn drain(&self, deadline: Duration) {
+        self.0.draining.store(true, Ordering::Relaxed);
+        self.send(Command::Drain(deadline));
+    }
+
+    /// Whether answers should close their connection because the process is about to leave.
+    pub fn is_draining(&self) -> bool {
+        self.0.draining.load(Ordering::Relaxed)
+    }
+
+    /// Asks for one [`Job::Idle`](crate::jobs::Job::Idle), the next time there is nothing left to do after some work.
+    pub fn notify_idle(&self) {
+        self.0.wants_idle.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn wants_idle(&self) -> bool {
+        self.0.wants_idle.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn take_wants_idle(&self) -> bool {
+        self.wants_idle() && self.0.wants_idle.swap(false, Ordering::Relaxed)
+    }
+
+    /// Makes the reactor's `run` return with all of its state, so that the process may fork.
+    pub fn pause(&self) {
+        self.send(Command::Pause);
+    }
+
+    /// The queue that the reactor's jobs go to.
+    pub fn jobs(&self) -> &Arc<JobQueue> {
+        &self.0.jobs
+    }
+
+    pub(crate) fn send(&self, command: Command) {
+        self.0.commands.lock().unwrap_or_else(PoisonError::into_inner).push(command);
+        // SeqCst on both sides: either this thread sees the reactor asleep, or the reactor sees the command.
+        if self.0.sleeping.swap(false, Ordering::SeqCst)
+            && let Err(error) = self.0.waker.wake()
+        {
+            log::error!("the reactor could not be woken: {error}");
+        }
+    }
+
+    /// Swaps the commands that have come into `commands`, which must be empty.
+    pub(crate) fn receive(&self, commands: &mut Vec<Command>) {
+        std::mem::swap(&mut *self.0.commands.lock().unwrap_or_else(PoisonError::into_inner), commands);
+    }
+
+    /// Announces that the reactor is about to sleep. False: there are commands, do not.
+    pub(crate) fn fall_asleep(&self) -> bool {
+        self.0.sleeping.store(true, Ordering::SeqCst);
+        let empty = self.0.commands.lock().unwrap_or_else(PoisonError::into_inner).is_empty();
+        if !empty {
+            self.wake_up();
+        }
+        empty
+    }
+
+    pub(crate) fn wake_up(&self) {
+        self.0.sleeping.store(false, Ordering::SeqCst);
+    }
+}
+
+/// The body of one answer while it is produced.
+pub struct Stream {
+    handle: Handle,
+    connection: ConnectionId,
+    gate: Arc<Gate>,
+}
+
+impl Stream {
+    /// Appends bytes. False: the connection is gone, stop producing.
+    ///
+    /// Never blocks; ask [`is_full`](Self::is_full) and [`wait`](Self::wait) between two writes.
+    pub fn write(&self, bytes: impl Into<Bytes>) -> bool {
+        let bytes = bytes.into();
+        let open = self.gate.enter(bytes.len());
+        if open && !bytes.is_empty() {
+            self.handle.send(Command::Write(self.connection, bytes));
+        }
+        open
+    }
+
+    /// Appends a part of a file. False: the connection is gone.
+    pub fn write_file(&self, file: File, offset: u64, length: u64) -> bool {
+        let open = !self.gate.is_closed();
+        if open {
+            self.handle.send(Command::WriteFile(self.connection, file, offset, length));
+        }
+        open
+    }
+
+    /// Whether more is queued than the peer should make us keep.
+    pub fn is_full(&self) -> bool {
+        self.gate.is_full()
+    }
+
+    /// Waits until there is room again, the connection is gone, or `interrupted`. False: gone.
+    pub fn wait(&self, interrupted: impl Fn() -> bool) -> bool {
+        self.gate.wait(interrupted)
+    }
+
+    /// Makes a waiting producer ask its `interrupted` again.
+    pub fn interrupt(&self) {
+        self.gate.interrupt();
+    }
+
+    /// Whether the connection is gone.
+    pub fn is_closed(&self) -> bool {
+        self.gate.is_closed()
+    }
+}

@@ -1,0 +1,204 @@
+//! Work for the application's threads, and the queue they take it from.
+//!
+//! Waking a thread costs more than a hello world, so: one thread is woken when none is at work; while one is, the rest
+//! sleep on. A thread that blocks in the application would then leave work lying, so the reactor looks again after a
+//! moment ([`JobQueue::rouse`]) and wakes others when nothing has been taken since.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+
+use crate::exchange::Exchange;
+use crate::reactor::TimerId;
+
+/// One piece of work for the application.
+pub enum Job {
+    /// A request to be answered by [`Handle::answer`](crate::handle::Handle::answer). Requests that came behind it on
+    /// the same connection hang on its `next`.
+    Request(Box<Exchange>),
+    /// A timer is due.
+    Timer(TimerId),
+    /// A task that the application queued under this number.
+    Task(usize),
+    /// The reactor had been busy and has nothing left to do.
+    Idle,
+}
+
+/// A queue with one consumer per application thread.
+#[derive(Default)]
+pub struct JobQueue {
+    state: Mutex<State>,
+    arrived: Condvar,
+    /// Mirrors `state.jobs.len()`, for a look without the lock.
+    backlog: AtomicUsize,
+}
+
+#[derive(Default)]
+struct State {
+    jobs: VecDeque<Job>,
+    /// Threads that wait inside `take`.
+    parked: usize,
+    /// Threads that were notified and have not come back from `take` yet.
+    woken: usize,
+    /// Threads outside `take`: running the application, or about to look.
+    active: usize,
+    /// Jobs taken so far, to tell a blocked application from a busy one.
+    taken: u64,
+    /// `taken` at the last `rouse`.
+    taken_before: u64,
+    /// How many threads the last `rouse` woke.
+    roused: usize,
+    closed: bool,
+}
+
+/// What [`Consumer::take`] came back with.
+pub enum Taken {
+    /// Work.
+    Job(Job),
+    /// `interrupted` became true.
+    Interrupted,
+    /// The queue is closed and empty: the thread may leave.
+    Closed,
+}
+
+impl JobQueue {
+    /// Appends all of `jobs` and wakes a thread if none is at work. For the reactor, which comes back to
+    /// [`rouse`](Self::rouse) while jobs are left.
+    pub fn dispatch(&self, jobs: &mut Vec<Job>) {
+        let mut state = self.lock();
+        state.jobs.extend(jobs.drain(..));
+        self.backlog.store(state.jobs.len(), Ordering::Relaxed);
+        if state.active + state.woken == 0 {
+            self.wake(state, 1);
+        }
+    }
+
+    /// Appends a job from any thread and wakes a parked thread, because nobody may be there to look again.
+    pub fn push(&self, job: Job) {
+        let mut state = self.lock();
+        state.jobs.push_back(job);
+        self.backlog.store(state.jobs.len(), Ordering::Relaxed);
+        self.wake(state, 1);
+    }
+
+    /// Whether jobs wait while threads are parked: then [`rouse`](Self::rouse) has to be called in a moment.
+    pub fn needs_rouse(&self) -> bool {
+        self.backlog.load(Ordering::Relaxed) > 0 && self.lock().parked > 0
+    }
+
+    /// Wakes parked threads if no job was taken since the last call: one, then two, then four …
+    pub fn rouse(&self) {
+        let mut state = self.lock();
+        if state.jobs.is_empty() || state.taken != state.taken_before {
+            state.taken_before = state.taken;
+            state.roused = 0;
+            return;
+        }
+        state.roused = (state.roused * 2).max(1);
+        let threads = state.roused;
+        self.wake(state, threads);
+    }
+
+    /// Makes every waiting consumer ask its `interrupted` again.
+    pub fn interrupt(&self) {
+        let _state = self.lock();
+        self.arrived.notify_all();
+    }
+
+    /// Lets the threads leave once the queue is empty.
+    pub fn close(&self) {
+        self.lock().closed = true;
+        self.arrived.notify_all();
+    }
+
+    /// Whether no job waits and no thread is at work.
+    pub fn is_quiet(&self) -> bool {
+        self.backlog() == 0 && self.lock().active == 0
+    }
+
+    /// Jobs waiting.
+    pub fn backlog(&self) -> usize {
+        self.backlog.load(Ordering::Relaxed)
+    }
+
+    /// A consumer for the calling thread.
+    pub fn consumer(self: &Arc<Self>) -> Consumer {
+        Consumer { queue: Arc::clone(self), active: false }
+    }
+
+    fn pop(&self, state: &mut State) -> Option<Job> {
+        let job = state.jobs.pop_front()?;
+        state.taken += 1;
+        self.backlog.store(state.jobs.len(), Ordering::Relaxed);
+        Some(job)
+    }
+
+    fn wake(&self, mut state: MutexGuard<'_, State>, threads: usize) {
+        let threads = threads.min(state.parked - state.woken.min(state.parked));
+        state.woken += threads;
+        drop(state);
+        for _ in 0..threads {
+            self.arrived.notify_one();
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// One application thread's end of the queue.
+///
+/// The thread counts as at work from the moment `take` returns until it calls `take` again, or drops its consumer.
+pub struct Consumer {
+    queue: Arc<JobQueue>,
+    active: bool,
+}
+
+impl Consumer {
+    /// Waits for a job. `interrupted` is asked first, and whenever the wait is disturbed by [`JobQueue::interrupt`].
+    pub fn take(&mut self, interrupted: impl Fn() -> bool) -> Taken {
+        let queue = &*self.queue;
+        let mut state = queue.lock();
+        self.rest(&mut state);
+        let taken = loop {
+            if interrupted() {
+                break Taken::Interrupted;
+            }
+            if let Some(job) = queue.pop(&mut state) {
+                break Taken::Job(job);
+            }
+            if state.closed {
+                break Taken::Closed;
+            }
+            state.parked += 1;
+            state = queue.arrived.wait(state).unwrap_or_else(PoisonError::into_inner);
+            state.parked -= 1;
+            state.woken = state.woken.saturating_sub(1);
+        };
+        state.active += 1;
+        drop(state);
+        self.active = true;
+        taken
+    }
+
+    /// The next job, if there is one: for a thread that is at work and would rather go on than park.
+    pub fn try_take(&mut self) -> Option<Job> {
+        if self.queue.backlog() == 0 {
+            return None;
+        }
+        self.queue.pop(&mut self.queue.lock())
+    }
+
+    fn rest(&self, state: &mut State) {
+        if self.active {
+            state.active -= 1;
+        }
+    }
+}
+
+impl Drop for Consumer {
+    fn drop(&mut self) {
+        self.rest(&mut self.queue.lock());
+    }
+}

@@ -1,0 +1,219 @@
+//! Listening sockets.
+
+use std::fs;
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::fs::{FileTypeExt, PermissionsExt};
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use mio::event::Source;
+use mio::net::{TcpListener, UnixListener};
+use mio::{Interest, Registry, Token};
+use socket2::{Domain, SockAddr, Socket, Type};
+
+use super::address::Address;
+use super::stream::Stream;
+use crate::settings::HttpSettings;
+
+/// Connections the kernel may hold for us; it caps this at `net.core.somaxconn`.
+const BACKLOG: i32 = 4096;
+/// Any user may connect to the socket of a web server; a front-end proxy has its own account.
+const SOCKET_MODE: u32 = 0o777;
+
+/// A bound, listening, non-blocking socket, and what it serves.
+pub struct Listener {
+    /// The number that comes back in `Exchange::listener`.
+    pub id: usize,
+    /// Limits and deadlines of its connections.
+    pub http: Arc<HttpSettings>,
+    socket: ListenerSocket,
+}
+
+enum ListenerSocket {
+    Tcp(TcpListener),
+    Unix(UnixListener, Arc<str>),
+}
+
+/// A socket bound before it is known what serves it: what a process opens first and its children inherit.
+pub struct BoundSocket {
+    socket: Socket,
+    address: Address,
+}
+
+impl BoundSocket {
+    /// Opens and binds the socket, and starts to listen.
+    ///
+    /// A stale Unix socket (nobody answers there) is replaced; any other file at the path is left alone.
+    ///
+    /// # Errors
+    /// As the system says: address in use, no permission, name not resolved …
+    pub fn bind(address: &Address) -> io::Result<Self> {
+        match address {
+            Address::Tcp { host, port } => Self::bind_tcp(host.as_deref(), *port),
+            Address::Unix(path) => Self::bind_unix(path),
+        }
+    }
+
+    /// Where it listens; a port of 0 has been replaced by the one the system chose.
+    pub fn address(&self) -> &Address {
+        &self.address
+    }
+
+    /// A second handle on the same socket, for a reactor.
+    ///
+    /// # Errors
+    /// When the process has no file descriptor left.
+    pub fn listener(&self, id: usize, http: Arc<HttpSettings>) -> io::Result<Listener> {
+        let fd: OwnedFd = self.socket.as_fd().try_clone_to_owned()?;
+        let socket = match &self.address {
+            Address::Tcp { .. } => ListenerSocket::Tcp(TcpListener::from_std(fd.into())),
+            Address::Unix(path) => {
+                ListenerSocket::Unix(UnixListener::from_std(fd.into()), path.to_string_lossy().into())
+            }
+        };
+        Ok(Listener { id, http, socket })
+    }
+
+    /// Removes the file of a Unix socket. For the process that bound it, when it stops listening for good.
+    pub fn unlink(&self) {
+        if let Address::Unix(path) = &self.address
+            && let Err(error) = fs::remove_file(path)
+            && error.kind() != io::ErrorKind::NotFound
+        {
+            log::warn!("could not remove the socket {}: {error}", path.display());
+        }
+    }
+
+    fn bind_tcp(host: Option<&str>, port: u16) -> io::Result<Self> {
+        let mut last = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
+        for candidate in candidates(host, port)? {
+            match open_tcp(candidate) {
+                Ok(socket) => {
+                    let bound = socket.local_addr()?.as_socket().map_or(port, |address| address.port());
+                    let address = Address::Tcp { host: host.map(str::to_owned), port: bound };
+                    return Ok(Self { socket, address });
+                }
+                Err(error) => last = error,
+            }
+        }
+        Err(last)
+    }
+
+    fn bind_unix(path: &Path) -> io::Result<Self> {
+        clear_stale_socket(path)?;
+        let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
+        socket.set_nonblocking(true)?;
+        socket.bind(&SockAddr::unix(path)?)?;
+        fs::set_permissions(path, fs::Permissions::from_mode(SOCKET_MODE))?;
+        socket.listen(BACKLOG)?;
+        Ok(Self { socket, address: Address::Unix(PathBuf::from(path)) })
+    }
+}
+
+/// Without a host every interface, by one socket for IPv6 and IPv4 where the system has both.
+fn candidates(host: Option<&str>, port: u16) -> io::Result<Vec<SocketAddr>> {
+    Ok(match host {
+        Some(host) => (host, port).to_socket_addrs()?.collect(),
+        None => vec![(Ipv6Addr::UNSPECIFIED, port).into(), (Ipv4Addr::UNSPECIFIED, port).into()],
+    })
+}
+
+fn open_tcp(address: SocketAddr) -> io::Result<Socket> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
+    socket.set_reuse_address(true)?;
+    socket.set_nonblocking(true)?;
+    if address.is_ipv6() {
+        socket.set_only_v6(address.ip() != IpAddr::V6(Ipv6Addr::UNSPECIFIED))?;
+    }
+    // Linux hands this on to the accepted sockets, which saves a system call for each of them.
+    socket.set_tcp_nodelay(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    Ok(socket)
+}
+
+fn clear_stale_socket(path: &Path) -> io::Result<()> {
+    match fs::symlink_metadata(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(error),
+        Ok(metadata) if !metadata.file_type().is_socket() => {
+            Err(io::Error::new(io::ErrorKind::AlreadyExists, "a file that is no socket is in the way"))
+        }
+        Ok(_) => match UnixStream::connect(path) {
+            Ok(_) => Err(io::Error::new(io::ErrorKind::AddrInUse, "another process answers there")),
+            Err(_) => fs::remove_file(path),
+        },
+    }
+}
+
+impl Listener {
+    /// The next connection that waits, and its peer's name.
+    ///
+    /// # Errors
+    /// `WouldBlock` when none waits; others as `accept(2)`.
+    pub(crate) fn accept(&self) -> io::Result<(Stream, Arc<str>)> {
+        match &self.socket {
+            ListenerSocket::Tcp(listener) => {
+                let (stream, peer) = listener.accept()?;
+                if cfg!(not(target_os = "linux")) {
+                    stream.set_nodelay(true)?;
+                }
+                Ok((Stream::Tcp(stream), peer.ip().to_canonical().to_string().into()))
+            }
+            ListenerSocket::Unix(listener, path) => {
+                let (stream, _) = listener.accept()?;
+                Ok((Stream::Unix(stream), Arc::clone(path)))
+            }
+        }
+    }
+
+    pub(crate) fn register(&mut self, registry: &Registry, token: Token) -> io::Result<()> {
+        match &mut self.socket {
+            ListenerSocket::Tcp(listener) => listener.register(registry, token, Interest::READABLE),
+            ListenerSocket::Unix(listener, _) => listener.register(registry, token, Interest::READABLE),
+        }
+    }
+
+    pub(crate) fn deregister(&mut self, registry: &Registry) -> io::Result<()> {
+        match &mut self.socket {
+            ListenerSocket::Tcp(listener) => listener.deregister(registry),
+            ListenerSocket::Unix(listener, _) => listener.deregister(registry),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn unix(path: &Path) -> io::Result<BoundSocket> {
+        BoundSocket::bind(&Address::Unix(path.to_path_buf()))
+    }
+
+    #[test]
+    fn port_zero_becomes_the_port_that_was_chosen() {
+        let bound = BoundSocket::bind(&Address::Tcp { host: Some("127.0.0.1".into()), port: 0 }).unwrap();
+        let Address::Tcp { port, .. } = bound.address() else { panic!("not TCP") };
+        assert_ne!(*port, 0);
+        let second = BoundSocket::bind(&Address::Tcp { host: Some("127.0.0.1".into()), port: *port });
+        assert_eq!(second.err().map(|error| error.kind()), Some(io::ErrorKind::AddrInUse));
+    }
+
+    #[test]
+    fn a_stale_socket_is_replaced_and_other_files_are_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("app.sock");
+        drop(unix(&path).unwrap());
+        assert!(path.exists(), "the socket is left behind on purpose");
+        let bound = unix(&path).unwrap();
+        assert_eq!(unix(&path).err().map(|error| error.kind()), Some(io::ErrorKind::AddrInUse));
+        bound.unlink();
+        assert!(!path.exists());
+        fs::write(&path, "precious").unwrap();
+        assert_eq!(unix(&path).err().map(|error| error.kind()), Some(io::ErrorKind::AlreadyExists));
+        assert_eq!(fs::read(&path).unwrap(), b"precious");
+    }
+}

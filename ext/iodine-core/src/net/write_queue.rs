@@ -1,0 +1,244 @@
+//! What a connection still has to write, in order.
+
+use std::collections::VecDeque;
+use std::fs::File;
+use std::io::{self, IoSlice};
+
+use bytes::{Buf, Bytes};
+
+use super::file::FilePart;
+use super::stream::Stream;
+
+/// Small writes are gathered in buffers of up to this size.
+const GATHERED: usize = 64 << 10;
+/// Shared bytes shorter than this are cheaper to copy than to give an own slice.
+const COPIED: usize = 1 << 10;
+/// Slices handed to one `writev`.
+const SLICES: usize = 16;
+/// An empty buffer that is kept for the next answer; larger ones are given back.
+const KEPT_CAPACITY: usize = 4 << 10;
+
+/// A queue of bytes, shared bytes and parts of files.
+#[derive(Default)]
+pub(crate) struct WriteQueue {
+    segments: VecDeque<Segment>,
+    /// An empty buffer from before.
+    spare: Vec<u8>,
+    /// Bytes in memory, files not counted.
+    memory: usize,
+}
+
+enum Segment {
+    /// Bytes from `start` on are to be written; more may be appended.
+    Gathered {
+        bytes: Vec<u8>,
+        start: usize,
+    },
+    Shared(Bytes),
+    File(FilePart),
+}
+
+/// How far a flush came.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Flushed {
+    /// Everything is written.
+    All,
+    /// The socket is full.
+    Blocked,
+    /// A file was shorter than announced: the answer cannot be completed.
+    Truncated,
+}
+
+impl WriteQueue {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.segments.is_empty()
+    }
+
+    /// Bytes in memory.
+    pub(crate) fn memory(&self) -> usize {
+        self.memory
+    }
+
+    /// Copies `bytes` behind what is there.
+    pub(crate) fn push(&mut self, bytes: &[u8]) {
+        if bytes.is_empty() {
+            return;
+        }
+        self.memory += bytes.len();
+        match self.segments.back_mut() {
+            Some(Segment::Gathered { bytes: buffer, .. }) if buffer.len() + bytes.len() <= GATHERED => {
+                buffer.extend_from_slice(bytes);
+            }
+            _ => {
+                let mut buffer = std::mem::take(&mut self.spare);
+                buffer.extend_from_slice(bytes);
+                self.segments.push_back(Segment::Gathered { bytes: buffer, start: 0 });
+            }
+        }
+    }
+
+    /// Appends bytes without a copy, unless they are few.
+    pub(crate) fn push_shared(&mut self, bytes: Bytes) {
+        if bytes.len() < COPIED {
+            self.push(&bytes);
+        } else {
+            self.memory += bytes.len();
+            self.segments.push_back(Segment::Shared(bytes));
+        }
+    }
+
+    pub(crate) fn push_file(&mut self, file: File, offset: u64, length: u64) {
+        if length > 0 {
+            self.segments.push_back(Segment::File(FilePart { file, offset, remaining: length }));
+        }
+    }
+
+    /// Writes until all is written or the socket is full.
+    ///
+    /// # Errors
+    /// The socket's error when the connection is broken.
+    pub(crate) fn flush(&mut self, stream: &mut Stream) -> io::Result<Flushed> {
+        loop {
+            let alone = self.segments.len() == 1;
+            let Some(first) = self.segments.front_mut() else { return Ok(Flushed::All) };
+            let written = match first {
+                Segment::File(part) => match part.send(stream) {
+                    Ok(0) => return Ok(Flushed::Truncated),
+                    Ok(_) => {
+                        if part.remaining == 0 {
+                            self.segments.pop_front();
+                        }
+                        continue;
+                    }
+                    Err(error) => Err(error),
+                },
+                Segment::Gathered { bytes, start } if alone => stream.write(&bytes[*start..]),
+                _ => self.write_vectored(stream),
+            };
+            match written {
+                Ok(written) => self.advance(written),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(Flushed::Blocked),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    fn write_vectored(&self, stream: &mut Stream) -> io::Result<usize> {
+        let mut slices = [IoSlice::new(&[]); SLICES];
+        let mut count = 0;
+        for segment in self.segments.iter().take(SLICES) {
+            slices[count] = IoSlice::new(match segment {
+                Segment::Gathered { bytes, start } => &bytes[*start..],
+                Segment::Shared(bytes) => bytes,
+                Segment::File(_) => break,
+            });
+            count += 1;
+        }
+        stream.write_vectored(&slices[..count])
+    }
+
+    fn advance(&mut self, mut written: usize) {
+        self.memory -= written;
+        while let Some(first) = self.segments.front_mut() {
+            let left = match first {
+                Segment::Gathered { bytes, start } => bytes.len() - *start,
+                Segment::Shared(bytes) => bytes.len(),
+                Segment::File(_) => return,
+            };
+            if written < left {
+                match first {
+                    Segment::Gathered { start, .. } => *start += written,
+                    Segment::Shared(bytes) => bytes.advance(written),
+                    Segment::File(_) => {}
+                }
+                return;
+            }
+            written -= left;
+            if let Some(Segment::Gathered { bytes, .. }) = self.segments.pop_front() {
+                self.keep(bytes);
+            }
+        }
+    }
+
+    fn keep(&mut self, mut buffer: Vec<u8>) {
+        if buffer.capacity() <= KEPT_CAPACITY {
+            buffer.clear();
+            self.spare = buffer;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::{Read, Seek, Write};
+    use std::os::unix::net::UnixStream;
+
+    fn pair() -> (Stream, UnixStream) {
+        let (ours, theirs) = UnixStream::pair().unwrap();
+        ours.set_nonblocking(true).unwrap();
+        (Stream::Unix(mio::net::UnixStream::from_std(ours)), theirs)
+    }
+
+    fn file(content: &[u8]) -> File {
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(content).unwrap();
+        file.rewind().unwrap();
+        file
+    }
+
+    fn drain(queue: &mut WriteQueue, ours: &mut Stream, theirs: &mut UnixStream) -> Vec<u8> {
+        let mut received = Vec::new();
+        theirs.set_nonblocking(true).unwrap();
+        loop {
+            let flushed = queue.flush(ours).unwrap();
+            let _ = theirs.read_to_end(&mut received);
+            if flushed == Flushed::All {
+                return received;
+            }
+        }
+    }
+
+    #[test]
+    fn writes_every_kind_of_segment_in_order() {
+        let (mut ours, mut theirs) = pair();
+        let mut queue = WriteQueue::default();
+        let large = vec![b's'; 300_000];
+        queue.push(b"one ");
+        queue.push(b"two ");
+        queue.push_shared(Bytes::from(large.clone()));
+        queue.push_file(file(b"xx three yy"), 3, 5);
+        queue.push_shared(Bytes::from_static(b" four"));
+        let expected = [b"one two ".as_slice(), &large, b"three four"].concat();
+        assert_eq!(drain(&mut queue, &mut ours, &mut theirs), expected);
+        assert_eq!((queue.memory(), queue.is_empty()), (0, true));
+    }
+
+    #[test]
+    fn reports_a_file_that_is_shorter_than_announced() {
+        let (mut ours, _theirs) = pair();
+        let mut queue = WriteQueue::default();
+        queue.push_file(file(b"short"), 0, 6);
+        assert_eq!(queue.flush(&mut ours).unwrap(), Flushed::Truncated);
+    }
+
+    #[test]
+    fn counts_what_the_peer_has_not_taken() {
+        let (mut ours, mut theirs) = pair();
+        let mut queue = WriteQueue::default();
+        queue.push_shared(Bytes::from(vec![0; 4 << 20]));
+        assert_eq!(queue.flush(&mut ours).unwrap(), Flushed::Blocked);
+        assert!(queue.memory() > 0 && queue.memory() < 4 << 20);
+        assert_eq!(drain(&mut queue, &mut ours, &mut theirs).len(), 4 << 20);
+    }
+
+    #[test]
+    fn a_vanished_peer_is_an_error() {
+        let (mut ours, theirs) = pair();
+        drop(theirs);
+        let mut queue = WriteQueue::default();
+        queue.push(b"anyone?");
+        assert!(queue.flush(&mut ours).is_err());
+    }
+}

@@ -1,0 +1,447 @@
+//! The event loop: one thread that owns every socket of a process.
+//!
+//! A turn: poll, accept and read, hand the jobs over, carry out commands, write each touched connection once, look at
+//! the alarms. Nothing in a turn waits.
+
+pub(crate) mod timer;
+
+use std::io;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use mio::event::Event;
+use mio::{Events, Poll, Token, Waker};
+use slab::Slab;
+
+use crate::connection::http::Http;
+use crate::connection::{Connection, ExchangePool, Turn, Verdict};
+use crate::exchange::Exchange;
+use crate::handle::{Command, Handle};
+use crate::jobs::{Job, JobQueue};
+use crate::net::Listener;
+use timer::{Alarm, Alarms};
+
+pub use timer::TimerId;
+
+/// One read takes at most this much.
+const READ_BUFFER: usize = 64 << 10;
+const EVENTS: usize = 1024;
+/// Connections accepted from one listener before other work has its turn.
+const ACCEPTED_AT_ONCE: usize = 64;
+/// How long a listener rests when the process has no descriptor left.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// After this long without a job taken, threads that are at work count as blocked and others are woken.
+const ROUSE: Duration = Duration::from_millis(1);
+/// How soon to look again whether the application's threads have become idle, when somebody waits for that.
+const IDLE_CHECK: Duration = Duration::from_millis(5);
+
+const WAKER: Token = Token(0);
+/// Listeners have the tokens from 1, connections those from here.
+const CONNECTIONS: usize = 1 << 16;
+
+/// Names a connection of one reactor. Never used again after the connection is closed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ConnectionId {
+    index: u32,
+    generation: u32,
+}
+
+/// Why [`Reactor::run`] returned.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Exit {
+    /// `Handle::pause`: call `run` again to go on.
+    Paused,
+    /// `Handle::drain`: all connections are closed.
+    Drained,
+}
+
+/// The sockets and timers of a process, and the loop that serves them.
+pub struct Reactor {
+    poll: Poll,
+    events: Events,
+    handle: Handle,
+    jobs: Arc<JobQueue>,
+    listeners: Vec<Accepting>,
+    connections: Slab<Connection>,
+    generation: u32,
+    alarms: Alarms,
+    turn: Turn,
+    /// Connections to look at before the turn ends.
+    touched: Vec<ConnectionId>,
+    /// Connections that had more to read than a turn takes.
+    unfinished: Vec<ConnectionId>,
+    commands: Vec<Command>,
+    buffer: Box<[u8]>,
+    exit: Option<Exit>,
+    /// Jobs were made since the last time all was quiet.
+    was_busy: bool,
+    no_descriptor_logged: bool,
+}
+
+struct Accepting {
+    listener: Listener,
+    /// Connections may wait: an edge-triggered event came and `accept` has not said "would block" since.
+    ready: bool,
+}
+
+impl Reactor {
+    /// A reactor with nothing to do, which gives its jobs to `jobs`.
+    ///
+    /// # Errors
+    /// When the system has no descriptor left for the poll.
+    pub fn new(jobs: Arc<JobQueue>) -> io::Result<Self> {
+        let poll = Poll::new()?;
+        let waker = Waker::new(poll.registry(), WAKER)?;
+        Ok(Self {
+            events: Events::with_capacity(EVENTS),
+            handle: Handle::new(waker, Arc::clone(&jobs)),
+            jobs,
+            poll,
+            listeners: Vec::new(),
+            connections: Slab::new(),
+            generation: 0,
+            alarms: Alarms::default(),
+            turn: Turn {
+                now: Instant::now(),
+                draining: false,
+                jobs: Vec::new(),
+                exchanges: ExchangePool::default(),
+            },
+            touched: Vec::new(),
+            unfinished: Vec::new(),
+            commands: Vec::new(),
+            buffer: vec![0; READ_BUFFER].into(),
+            exit: None,
+            was_busy: false,
+            no_descriptor_logged: false,
+        })
+    }
+
+    /// The way to reach this reactor from any thread.
+    pub fn handle(&self) -> Handle {
+        self.handle.clone()
+    }
+
+    /// Serves until it is told to pause or to drain.
+    ///
+    /// # Errors
+    /// When polling fails, which leaves nothing to be done.
+    pub fn run(&mut self) -> io::Result<Exit> {
+        loop {
+            self.poll()?;
+            self.turn.now = Instant::now();
+            self.accept_and_read();
+            self.carry_out_commands();
+            self.sound_alarms();
+            self.settle_touched();
+            self.hand_over_jobs();
+            if let Some(exit) = self.exit.take() {
+                return Ok(exit);
+            }
+        }
+    }
+
+    fn poll(&mut self) -> io::Result<()> {
+        let timeout = if self.handle.fall_asleep() { self.timeout() } else { Some(Duration::ZERO) };
+        let polled = self.poll.poll(&mut self.events, timeout);
+        self.handle.wake_up();
+        match polled {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {
+                self.events.clear();
+                Ok(())
+            }
+            other => other,
+        }
+    }
+
+    fn timeout(&self) -> Option<Duration> {
+        if !self.unfinished.is_empty() || self.listeners.iter().any(|accepting| accepting.ready) {
+            return Some(Duration::ZERO);
+        }
+        let alarm = self.alarms.next(Instant::now());
+        let look = if self.jobs.needs_rouse() {
+            Some(ROUSE)
+        } else if self.was_busy && self.handle.wants_idle() {
+            Some(IDLE_CHECK)
+        } else {
+            None
+        };
+        match (alarm, look) {
+            (Some(alarm), Some(look)) => Some(alarm.min(look)),
+            (alarm, look) => alarm.or(look),
+        }
+    }
+
+    fn accept_and_read(&mut self) {
+        for id in std::mem::take(&mut self.unfinished) {
+            self.read(id);
+        }
+        let events = std::mem::replace(&mut self.events, Events::with_capacity(0));
+        for event in &events {
+            self.on_event(event);
+        }
+        self.events = events;
+        for index in 0..self.listeners.len() {
+            self.accept(index);
+        }
+    }
+
+    fn on_event(&mut self, event: &Event) {
+        match event.token() {
+            WAKER => {}
+            Token(token) if token < CONNECTIONS => {
+                if let Some(accepting) = self.listeners.get_mut(token - 1) {
+                    accepting.ready = true;
+                }
+            }
+            Token(token) => {
+                let Some(connection) = self.connections.get_mut(token - CONNECTIONS) else { return };
+                connection.note(event);
+                let id = connection.id;
+                self.read(id);
+            }
+        }
+    }
+
+    fn read(&mut self, id: ConnectionId) {
+        let Some(connection) = find(&mut self.connections, id) else { return };
+        match connection.read(&mut self.buffer, &mut self.turn) {
+            Ok(()) => self.touch(id),
+            Err(error) => {
+                log::debug!("a connection broke: {error}");
+                self.close(id);
+            }
+        }
+    }
+
+    fn touch(&mut self, id: ConnectionId) {
+        if let Some(connection) = find(&mut self.connections, id)
+            && !connection.is_listed
+        {
+            connection.is_listed = true;
+            self.touched.push(id);
+        }
+    }
+
+    fn accept(&mut self, index: usize) {
+        for _ in 0..ACCEPTED_AT_ONCE {
+            let Some(accepting) = self.listeners.get_mut(index).filter(|accepting| accepting.ready) else { return };
+            match accepting.listener.accept() {
+                Ok((stream, peer)) => {
+                    self.no_descriptor_logged = false;
+                    let http = Http::new(Arc::clone(&accepting.listener.http), accepting.listener.id, peer);
+                    self.open(stream, http);
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => accepting.ready = false,
+                Err(error) if is_the_peers_fault(&error) => {}
+                Err(error) => {
+                    accepting.ready = false;
+                    self.put_off_accepting(&error);
+                }
+            }
+        }
+    }
+
+    fn put_off_accepting(&mut self, error: &io::Error) {
+        if !self.no_descriptor_logged {
+            self.no_descriptor_logged = true;
+            log::error!(
+                "cannot accept connections: {error}. {} are open; trying again every {ACCEPT_PAUSE:?}. \
+                 Raise the limit of open files (ulimit -n) if this goes on.",
+                self.connections.len()
+            );
+        }
+        self.alarms.set(self.turn.now + ACCEPT_PAUSE, Alarm::Accept);
+    }
+
+    fn open(&mut self, mut stream: crate::net::stream::Stream, http: Http) {
+        let entry = self.connections.vacant_entry();
+        let index = entry.key();
+        if let Err(error) = stream.register(self.poll.registry(), Token(CONNECTIONS + index)) {
+            log::error!("a connection cannot be watched: {error}");
+            return;
+        }
+        self.generation = self.generation.wrapping_add(1);
+        let id = ConnectionId { index: index as u32, generation: self.generation };
+        entry.insert(Connection::new(id, stream, http));
+        self.touch(id);
+    }
+
+    fn carry_out_commands(&mut self) {
+        let mut commands = std::mem::take(&mut self.commands);
+        self.handle.receive(&mut commands);
+        for command in commands.drain(..) {
+            self.carry_out(command);
+        }
+        self.commands = commands;
+    }
+
+    fn carry_out(&mut self, command: Command) {
+        match command {
+            Command::Answer(exchange) => self.answer(exchange),
+            Command::Write(id, bytes) => self.with(id, |connection| connection.write(bytes)),
+            Command::WriteFile(id, file, offset, length) => {
+                self.with(id, |connection| connection.write_file(file, offset, length));
+            }
+            Command::Stream(id, gate) => match find(&mut self.connections, id) {
+                Some(connection) => connection.throttle(gate),
+                None => gate.close(),
+            },
+            Command::Hijack(id, hijacker) => self.with(id, |connection| connection.hijack(hijacker)),
+            Command::Abort(id) => self.close(id),
+            Command::Timer(id, delay) => self.alarms.set(self.turn.now + delay, Alarm::Timer(id)),
+            Command::CancelTimer(id) => self.alarms.cancel(id),
+            Command::Listen(listener) => self.listen(listener),
+            Command::Drain(deadline) => self.drain(deadline),
+            Command::Pause => self.exit = Some(Exit::Paused),
+        }
+    }
+
+    fn with(&mut self, id: ConnectionId, change: impl FnOnce(&mut Connection)) {
+        if let Some(connection) = find(&mut self.connections, id) {
+            change(connection);
+            self.touch(id);
+        }
+    }
+
+    fn answer(&mut self, mut exchange: Box<Exchange>) {
+        let id = exchange.connection;
+        if let Some(connection) = find(&mut self.connections, id) {
+            connection.answer(&mut exchange, &mut self.turn);
+            self.touch(id);
+        }
+        self.turn.exchanges.put(exchange);
+    }
+
+    fn listen(&mut self, mut listener: Listener) {
+        let token = Token(self.listeners.len() + 1);
+        match listener.register(self.poll.registry(), token) {
+            Ok(()) => self.listeners.push(Accepting { listener, ready: false }),
+            Err(error) => log::error!("a listening socket cannot be watched: {error}"),
+        }
+    }
+
+    fn drain(&mut self, deadline: Duration) {
+        for mut accepting in self.listeners.drain(..) {
+            if let Err(error) = accepting.listener.deregister(self.poll.registry()) {
+                log::warn!("a listening socket could not be taken out of the poll: {error}");
+            }
+        }
+        self.turn.draining = true;
+        self.alarms.set(self.turn.now + deadline, Alarm::Drain);
+        let all: Vec<_> = self.connections.iter().map(|(_, connection)| connection.id).collect();
+        for id in all {
+            self.touch(id);
+        }
+    }
+
+    fn sound_alarms(&mut self) {
+        while let Some((at, alarm)) = self.alarms.due(self.turn.now) {
+            match alarm {
+                Alarm::Connection(id) => self.check_deadline(id, at),
+                Alarm::Timer(id) => self.turn.jobs.push(Job::Timer(id)),
+                Alarm::Accept => self.listeners.iter_mut().for_each(|accepting| accepting.ready = true),
+                Alarm::Drain => self.cut_off(),
+            }
+        }
+    }
+
+    fn check_deadline(&mut self, id: ConnectionId, at: Instant) {
+        let Some(connection) = find(&mut self.connections, id) else { return };
+        if connection.alarm != Some(at) {
+            return;
+        }
+        connection.alarm = None;
+        if connection.deadline.is_some_and(|deadline| deadline <= self.turn.now) {
+            let verdict = connection.time_out(&mut self.turn);
+            self.carry_out_verdict(id, verdict);
+        } else {
+            set_alarm(connection, &mut self.alarms);
+        }
+    }
+
+    fn cut_off(&mut self) {
+        if !self.connections.is_empty() {
+            log::warn!("{} connections were cut off at the shutdown deadline", self.connections.len());
+        }
+        self.connections.clear();
+    }
+
+    fn settle_touched(&mut self) {
+        let mut touched = std::mem::take(&mut self.touched);
+        for id in touched.drain(..) {
+            if let Some(connection) = find(&mut self.connections, id) {
+                connection.is_listed = false;
+                let verdict = connection.settle(&self.turn);
+                self.carry_out_verdict(id, verdict);
+            }
+        }
+        self.touched = touched;
+        if self.turn.draining && self.connections.is_empty() {
+            self.exit.get_or_insert(Exit::Drained);
+        }
+    }
+
+    fn carry_out_verdict(&mut self, id: ConnectionId, verdict: Verdict) {
+        match verdict {
+            Verdict::Close => return self.close(id),
+            Verdict::GiveAway => {
+                let connection = self.connections.remove(id.index as usize);
+                return connection.give_away(self.poll.registry());
+            }
+            Verdict::Again => self.unfinished.push(id),
+            Verdict::Keep => {}
+        }
+        if let Some(connection) = find(&mut self.connections, id) {
+            set_alarm(connection, &mut self.alarms);
+        }
+    }
+
+    fn close(&mut self, id: ConnectionId) {
+        if find(&mut self.connections, id).is_some() {
+            self.connections.remove(id.index as usize);
+        }
+    }
+
+    fn hand_over_jobs(&mut self) {
+        if !self.turn.jobs.is_empty() {
+            self.was_busy = true;
+            self.jobs.dispatch(&mut self.turn.jobs);
+        } else if self.jobs.needs_rouse() {
+            self.jobs.rouse();
+        } else if self.was_busy && self.jobs.is_quiet() {
+            self.was_busy = false;
+            if self.handle.take_wants_idle() {
+                self.jobs.push(Job::Idle);
+            }
+        }
+    }
+}
+
+fn find(connections: &mut Slab<Connection>, id: ConnectionId) -> Option<&mut Connection> {
+    connections.get_mut(id.index as usize).filter(|connection| connection.id == id)
+}
+
+fn set_alarm(connection: &mut Connection, alarms: &mut Alarms) {
+    if let Some(deadline) = connection.deadline
+        && connection.alarm.is_none_or(|alarm| alarm > deadline)
+    {
+        connection.alarm = Some(deadline);
+        alarms.set(deadline, Alarm::Connection(connection.id));
+    }
+}
+
+/// The connection was gone before it was accepted; the next one may be fine (accept(2)).
+fn is_the_peers_fault(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionAborted
+            | io::ErrorKind::ConnectionReset
+            | io::ErrorKind::Interrupted
+            | io::ErrorKind::TimedOut
+            | io::ErrorKind::HostUnreachable
+            | io::ErrorKind::NetworkUnreachable
+            | io::ErrorKind::NetworkDown
+            | io::ErrorKind::PermissionDenied
+    )
+}

@@ -1,0 +1,38 @@
+//! What a listener was told, after checks and defaults.
+
+use std::time::Duration;
+
+use iodine_proto::http1::HeadLimits;
+
+/// Limits and deadlines of an HTTP listener. Each has a default here and a flag on the command line.
+#[derive(Clone, Debug)]
+pub struct HttpSettings {
+    /// Request line and header bounds: 8 KiB a line, 128 fields, 32 KiB in all.
+    pub head: HeadLimits,
+    /// Largest request body, bytes. Default 50 MiB; above it the answer is 413.
+    pub max_body: u64,
+    /// Body bytes kept in memory before the rest is spooled to an unlinked temporary file. Default 64 KiB.
+    pub body_memory: usize,
+    /// How long a connection may be idle between requests. Default 40 s.
+    pub keep_alive: Duration,
+    /// From the first byte of a request to the end of its head. Default 20 s; then 408.
+    pub header_timeout: Duration,
+    /// Longest pause while a body arrives. Default 30 s; then 408.
+    pub body_timeout: Duration,
+    /// Longest pause while the peer does not take what was written. Default 60 s; then the connection is closed.
+    pub write_timeout: Duration,
+}
+
+impl Default for HttpSettings {
+    fn default() -> Self {
+        Self {
+            head: HeadLimits::default(),
+            max_body: 50 << 20,
+            body_memory: 64 << 10,
+            keep_alive: Duration::from_secs(40),
+            header_timeout: Duration::from_secs(20),
+            body_timeout: Duration::from_secs(30),
+            write_timeout: Duration::from_secs(60),
+        }
+    }
+}

@@ -1,0 +1,1 @@
+//! The extension: everything that knows Ruby.
