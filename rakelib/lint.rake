@@ -1,7 +1,7 @@
 # frozen_string_literal: true
 
-# The workspaces: the gem's own, and those that lie beside it once they exist.
-manifests = FileList["Cargo.toml", "bench/floor/Cargo.toml", "fuzz/Cargo.toml"]
+# The gem's workspace, and those beside it, which an unpacked gem does not have.
+manifests = FileList["{.,bench/floor}/Cargo.toml"]
 
 namespace :lint do
   desc "Check the format of the Rust code"
