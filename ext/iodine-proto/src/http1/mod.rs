@@ -1,12 +1,19 @@
 //! HTTP/1.0 and HTTP/1.1 (RFC 9110, RFC 9112), the server's side.
 
+mod authority;
 mod body;
 pub mod date;
 mod error;
 mod head;
+mod meaning;
+mod number;
 mod reader;
+mod request_line;
 mod response;
+mod span;
 mod status;
+mod syntax;
+mod target;
 
 pub use body::{BodyReader, BodyStep};
 pub use error::Refusal;

@@ -1,15 +1,19 @@
 //! Finds request heads in a stream of bytes.
 
+use super::request_line::{RequestLine, RequestLineReader};
+use super::span;
+use super::syntax::is_value;
 use super::{Head, Refusal};
 
 /// How large a request head may be.
 #[derive(Clone, Copy, Debug)]
 pub struct HeadLimits {
-    /// Bytes of the request line or of one field line, without its CRLF. Default 8192.
+    /// Bytes of the request line, or of one field line, without its line end. Default 8192.
     pub line: usize,
     /// Field lines. Default 128.
     pub fields: usize,
-    /// Bytes of the whole head: request line and fields, with all line ends. Default 32 KiB.
+    /// Bytes of the whole head: the request line and all field lines with their line ends, the empty line included.
+    /// Default 32 KiB, at most 1 GiB.
     pub block: usize,
 }
 
@@ -20,26 +24,203 @@ impl Default for HeadLimits {
 }
 
 /// Finds the end of a head across packets, and fills a [`Head`].
+///
+/// It remembers how far it has looked, so a head that comes byte by byte costs no more than one that comes whole, and it
+/// refuses what cannot become a valid head as soon as it sees it: wrong line ends, control characters, folded lines,
+/// blanks before a colon, and whatever is beyond the limits.
+///
+/// ```
+/// use iodine_proto::http1::{Head, HeadLimits, HeadReader};
+///
+/// let mut reader = HeadReader::new(HeadLimits::default());
+/// let mut head = Head::default();
+/// let mut input = b"GET /hello?x HTTP/1.1\r\nHost: localhost:3000\r\n".to_vec();
+/// assert_eq!(reader.read(&input, &mut head), Ok(None));
+/// input.extend_from_slice(b"\r\n");
+/// assert_eq!(reader.read(&input, &mut head), Ok(Some(input.len())));
+/// assert_eq!((head.path(), head.query(), head.host()), (&b"/hello"[..], &b"x"[..], &b"localhost"[..]));
+/// ```
 pub struct HeadReader {
     limits: HeadLimits,
-    scanned: usize,
+    progress: Progress,
+    refused: Option<Refusal>,
 }
 
 impl HeadReader {
     /// A reader at the start of a message.
     pub fn new(limits: HeadLimits) -> Self {
-        HeadReader { limits, scanned: 0 }
+        let block = limits.block.min(span::LARGEST);
+        let line = limits.line.min(block);
+        HeadReader { limits: HeadLimits { line, block, ..limits }, progress: Progress::default(), refused: None }
     }
 
-    /// `input`: all bytes of this message so far. Some(consumed) when `head` is filled.
+    /// Looks for a head at the start of `input`, which is all that has come of this message so far: after `Ok(None)`,
+    /// call again with the same bytes and more.
+    ///
+    /// `Ok(Some(consumed))` means that `head` is filled, that its bytes were the first `consumed`, and that the reader is
+    /// ready for the next message.
+    ///
+    /// # Errors
+    ///
+    /// A [`Refusal`], and the same one for every later call. `head` is then empty.
+    ///
+    /// # Panics
+    ///
+    /// May panic if `input` lost bytes since the last call.
     pub fn read(&mut self, input: &[u8], head: &mut Head) -> Result<Option<usize>, Refusal> {
-        head.clear();
-        self.scanned = input.len();
-        if input.len() > self.limits.block { Err(Refusal::HeadTooLarge) } else { Ok(None) }
+        if let Some(refusal) = self.refused {
+            return Err(refusal);
+        }
+        let result = self.fill(input, head);
+        if let Err(refusal) = result {
+            self.refused = Some(refusal);
+            head.clear();
+        }
+        result
     }
 
-    /// Whether nothing of a next message was seen.
+    /// Whether nothing of a next message has come yet, empty lines aside: the connection waits for a request, not for the
+    /// rest of one.
     pub fn is_idle(&self) -> bool {
-        self.scanned == 0
+        matches!(self.progress.part, Part::EmptyLines)
+    }
+
+    fn fill(&mut self, input: &[u8], head: &mut Head) -> Result<Option<usize>, Refusal> {
+        let Some(end) = self.progress.find_end(input, &self.limits)? else {
+            return Ok(None);
+        };
+        let Progress { start, line, fields, .. } = core::mem::take(&mut self.progress);
+        head.fill(&input[start..end], line, fields)?;
+        Ok(Some(end))
     }
 }
+
+/// How far into a message the reader is. Offsets count from the first byte of the input.
+#[derive(Default)]
+struct Progress {
+    part: Part,
+    empty_lines: usize,
+    /// Where the request line begins.
+    start: usize,
+    /// Where the current line begins.
+    begin: usize,
+    /// Bytes of the current line before this one were looked at.
+    seen: usize,
+    /// The request line, complete once `part` is past it.
+    line: RequestLine,
+    /// Complete field lines.
+    fields: usize,
+}
+
+#[derive(Default)]
+enum Part {
+    /// Before the request line, where empty lines are ignored (RFC 9112 section 2.2).
+    #[default]
+    EmptyLines,
+    RequestLine(RequestLineReader),
+    Fields,
+}
+
+impl Progress {
+    /// Where the head ends, if its end has come.
+    fn find_end(&mut self, input: &[u8], limits: &HeadLimits) -> Result<Option<usize>, Refusal> {
+        if matches!(self.part, Part::EmptyLines) && !self.skip_empty_lines(input)? {
+            return Ok(None);
+        }
+        while let Some(end) = self.find_line_end(input, limits)? {
+            let line = &input[self.begin..end];
+            self.begin = end + 2;
+            self.seen = self.begin;
+            match &self.part {
+                Part::RequestLine(reader) => {
+                    self.line = reader.finish()?;
+                    self.part = Part::Fields;
+                }
+                _ if line.is_empty() => return Ok(Some(self.begin)),
+                _ => self.count_field(line, limits)?,
+            }
+        }
+        Ok(None)
+    }
+
+    /// Goes to the request line. False if it has not begun.
+    fn skip_empty_lines(&mut self, input: &[u8]) -> Result<bool, Refusal> {
+        loop {
+            match &input[self.begin..] {
+                [] | [b'\r'] => return Ok(false),
+                [b'\r', b'\n', ..] => self.begin += 2,
+                [b'\r' | b'\n', ..] => return Err(Refusal::LineEnd),
+                _ => break,
+            }
+            self.empty_lines += 1;
+            if self.empty_lines > MOST_EMPTY_LINES {
+                return Err(Refusal::EmptyLines);
+            }
+        }
+        self.part = Part::RequestLine(RequestLineReader::default());
+        self.start = self.begin;
+        self.seen = self.begin;
+        Ok(true)
+    }
+
+    /// Where the content of the current line ends, if its CRLF has come.
+    fn find_line_end(&mut self, input: &[u8], limits: &HeadLimits) -> Result<Option<usize>, Refusal> {
+        let room = self.room(limits)?;
+        // One byte past the room may be the CR, so it is looked at as well.
+        let horizon = input.len().min(self.begin + room + 1);
+        let fresh = &input[self.seen..horizon];
+        let Some(length) = memchr::memchr2(b'\r', b'\n', fresh) else {
+            self.check(input, horizon)?;
+            return if horizon > self.begin + room { Err(self.too_long(room, limits)) } else { Ok(None) };
+        };
+        let end = self.seen + length;
+        self.check(input, end)?;
+        match &input[end..] {
+            [b'\r'] => Ok(None),
+            [b'\r', b'\n', ..] => Ok(Some(end)),
+            _ => Err(Refusal::LineEnd),
+        }
+    }
+
+    /// Looks at the content of the current line up to `end`.
+    fn check(&mut self, input: &[u8], end: usize) -> Result<(), Refusal> {
+        let line = &input[self.begin..end];
+        let fresh = &input[self.seen..end];
+        self.seen = end;
+        match &mut self.part {
+            Part::RequestLine(reader) => reader.advance(line),
+            _ if line.starts_with(b" ") || line.starts_with(b"\t") => Err(Refusal::Folding),
+            _ if is_value(fresh) => Ok(()),
+            _ => Err(Refusal::Control),
+        }
+    }
+
+    fn count_field(&mut self, line: &[u8], limits: &HeadLimits) -> Result<(), Refusal> {
+        self.fields += 1;
+        if self.fields > limits.fields {
+            return Err(Refusal::TooManyFields);
+        }
+        // The characters of the name are checked when the head is complete.
+        match memchr::memchr(b':', line).map(|colon| &line[..colon]) {
+            None | Some([] | [.., b' ' | b'\t']) => Err(Refusal::FieldName),
+            Some(_) => Ok(()),
+        }
+    }
+
+    /// How long the current line may be without its line end.
+    fn room(&self, limits: &HeadLimits) -> Result<usize, Refusal> {
+        let block = (self.start + limits.block).checked_sub(self.begin + 2).ok_or(Refusal::HeadTooLarge)?;
+        Ok(block.min(limits.line))
+    }
+
+    fn too_long(&self, room: usize, limits: &HeadLimits) -> Refusal {
+        match self.part {
+            Part::RequestLine(_) => Refusal::RequestLineTooLong,
+            _ if room == limits.line => Refusal::FieldTooLong,
+            _ => Refusal::HeadTooLarge,
+        }
+    }
+}
+
+/// Some clients send an empty line after a body (RFC 9112 section 2.2), and none should send many.
+const MOST_EMPTY_LINES: usize = 4;
