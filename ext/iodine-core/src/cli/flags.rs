@@ -1,0 +1,234 @@
+//! The table of flags, and the clap command built from it.
+
+use std::ffi::OsString;
+
+use clap::{Arg, ArgAction, Command, builder::ValueParser, value_parser};
+
+/// A flag. The first of its names is the one errors use; the others mean the same.
+pub(super) struct Flag {
+    pub(super) names: &'static [&'static str],
+    pub(super) kind: Kind,
+    group: &'static str,
+    help: &'static str,
+}
+
+/// What a flag takes. Values are described by the word the help shows for them.
+pub(super) enum Kind {
+    Switch,
+    Text(&'static str),
+    /// An integer within a range, both ends included.
+    Number(&'static str, Range),
+    Help,
+    Version,
+}
+
+/// The smallest and the largest value allowed.
+pub(super) type Range = (i64, i64);
+
+/// The name under which clap files what is not a flag.
+pub(super) const APPLICATION: &str = "application";
+
+impl Flag {
+    pub(super) fn takes_value(&self) -> bool {
+        matches!(self.kind, Kind::Text(_) | Kind::Number(..))
+    }
+
+    fn argument(&self) -> Arg {
+        let name = self.names[0];
+        let argument = Arg::new(name).long(name).help(self.help).help_heading(self.group);
+        let argument = self.names[1..].iter().fold(argument, |argument, other| match other.as_bytes() {
+            [letter] if argument.get_short().is_none() => argument.short(char::from(*letter)),
+            [letter] => argument.visible_short_alias(char::from(*letter)),
+            _ => argument.visible_alias(*other),
+        });
+        match self.kind {
+            Kind::Switch => argument.action(ArgAction::SetTrue),
+            Kind::Text(value) => argument.value_name(value).value_parser(value_parser!(OsString)),
+            Kind::Number(value, range) => {
+                argument.value_name(value).value_parser(ValueParser::new(move |text: &str| integer(text, range)))
+            }
+            Kind::Help => argument.action(ArgAction::Help),
+            Kind::Version => argument.action(ArgAction::Version),
+        }
+    }
+}
+
+/// The command clap parses with.
+pub(super) fn command() -> Command {
+    let application = Arg::new(APPLICATION).num_args(0..).value_parser(value_parser!(OsString)).hide(true);
+    Command::new("iodine")
+        .version(env!("CARGO_PKG_VERSION"))
+        .override_usage("iodine [OPTIONS] [APPLICATION]")
+        .help_template(concat!(
+            "Iodine's HTTP/WebSocket server, version {version}\n\n",
+            "{usage-heading} {usage}\n\n{about}\n\n{all-args}{after-help}"
+        ))
+        .about(ABOUT)
+        .after_help(SPELLING)
+        .disable_help_flag(true)
+        .disable_version_flag(true)
+        .args_override_self(true)
+        .arg(application)
+        .args(FLAGS.iter().map(Flag::argument))
+}
+
+/// Reads an integer: decimal, hexadecimal (`0x`) or binary (`0b`). An empty text is no number, and no error.
+pub(super) fn integer(text: &str, (least, most): Range) -> Result<Option<i64>, String> {
+    if text.is_empty() {
+        return Ok(None);
+    }
+    signed(text)
+        .filter(|value| (least..=most).contains(value))
+        .map(Some)
+        .ok_or_else(|| format!("must be an integer from {least} to {most}"))
+}
+
+/// The range of a flag that takes a number.
+pub(super) fn range(name: &str) -> Range {
+    FLAGS
+        .iter()
+        .find_map(|flag| match flag.kind {
+            Kind::Number(_, range) if flag.names[0] == name => Some(range),
+            _ => None,
+        })
+        .unwrap_or((i64::MIN, i64::MAX))
+}
+
+fn signed(text: &str) -> Option<i64> {
+    let (negative, digits) = text.strip_prefix('-').map_or((false, text), |digits| (true, digits));
+    let lower = digits.to_ascii_lowercase();
+    let (digits, radix) = match lower.get(..2) {
+        Some("0x") => (&lower[2..], 16),
+        Some("0b") => (&lower[2..], 2),
+        _ => (lower.as_str(), 10),
+    };
+    // `from_str_radix` would take one more sign.
+    let magnitude = digits.starts_with(|digit: char| digit.is_digit(radix)).then_some(digits)?;
+    let magnitude = i64::from_str_radix(magnitude, radix).ok()?;
+    Some(if negative { -magnitude } else { magnitude })
+}
+
+const fn switch(group: &'static str, names: &'static [&'static str], help: &'static str) -> Flag {
+    Flag { names, kind: Kind::Switch, group, help }
+}
+
+const fn text(group: &'static str, value: &'static str, names: &'static [&'static str], help: &'static str) -> Flag {
+    Flag { names, kind: Kind::Text(value), group, help }
+}
+
+const fn number(
+    group: &'static str,
+    value: &'static str,
+    range: Range,
+    names: &'static [&'static str],
+    help: &'static str,
+) -> Flag {
+    Flag { names, kind: Kind::Number(value, range), group, help }
+}
+
+const BINDING: &str = "Address Binding";
+const CONCURRENCY: &str = "Concurrency";
+const HTTP: &str = "HTTP Settings";
+const WEBSOCKET: &str = "WebSocket Settings";
+const TLS: &str = "SSL/TLS";
+const REDIS: &str = "Connecting Iodine to Redis";
+const MISC: &str = "Misc";
+
+/// A day: no timeout is usefully longer.
+const SECONDS: Range = (0, 86_400);
+/// A terabyte.
+const MEBIBYTES: Range = (0, 1 << 20);
+/// A gigabyte: what is limited in KiB is held in memory.
+const KIBIBYTES: Range = (0, 1 << 20);
+
+/// Every flag, in the order of the help. Lines of help are broken by hand, to 100 columns with their names.
+pub(super) static FLAGS: &[Flag] = &[
+    text(
+        BINDING,
+        "ADDRESS",
+        &["bind", "b", "address"],
+        "Host name or IP address to listen on, or the path of a\nUnix socket: /... or ./... [default: any interface]",
+    ),
+    number(
+        BINDING,
+        "PORT",
+        (0, 65_535),
+        &["port", "p"],
+        "TCP port; 0 lets the system choose one\n[default: 3000] [env: PORT]",
+    ),
+    number(
+        CONCURRENCY,
+        "COUNT",
+        (-4095, 4095),
+        &["threads", "t"],
+        "Threads in each worker; -N is one N-th of the cores\n[default: as the cores allow] [env: THREADS]",
+    ),
+    number(
+        CONCURRENCY,
+        "COUNT",
+        (-511, 511),
+        &["workers", "w"],
+        "Worker processes; -N is one N-th of the cores\n\
+         [default: as the cores allow] [env: WEB_CONCURRENCY, WORKERS]",
+    ),
+    text(HTTP, "FOLDER", &["public", "www"], "Folder of static files to serve"),
+    number(HTTP, "SECONDS", SECONDS, &["keep-alive", "k", "tout"], "Longest pause between requests\n[default: 40]"),
+    switch(HTTP, &["log", "v"], "Log each request to standard error"),
+    number(HTTP, "MIB", MEBIBYTES, &["max-body", "maxbd"], "Largest request body\n[default: 50]"),
+    number(
+        HTTP,
+        "KIB",
+        KIBIBYTES,
+        &["max-header", "maxhd"],
+        "Largest request line and headers together\n[default: 32]",
+    ),
+    number(HTTP, "SECONDS", SECONDS, &["header-timeout"], "Time for the headers of a request to arrive [default: 20]"),
+    number(HTTP, "SECONDS", SECONDS, &["body-timeout"], "Longest pause within the body of a request [default: 30]"),
+    number(HTTP, "SECONDS", SECONDS, &["write-timeout"], "Longest wait for a client that does not read [default: 60]"),
+    number(WEBSOCKET, "KIB", KIBIBYTES, &["max-msg", "maxms"], "Largest incoming message\n[default: 256]"),
+    number(WEBSOCKET, "SECONDS", SECONDS, &["ping"], "Ping after so long without traffic [default: 40]"),
+    switch(TLS, &["tls"], "Serve TLS, without a certificate by a self-signed one"),
+    text(TLS, "FILE", &["tls-cert", "cert"], "Certificate chain, PEM"),
+    text(TLS, "FILE", &["tls-key", "key"], "Private key, PEM"),
+    text(TLS, "PASSWORD", &["tls-pass", "tls-password"], "Password of the private key"),
+    text(REDIS, "URL", &["redis", "r"], "Publish and subscribe through this Redis server\n[env: IODINE_REDIS_URL]"),
+    number(REDIS, "SECONDS", SECONDS, &["redis-ping", "rp"], "Ping after so long without traffic\n[default: 300]"),
+    text(MISC, "FILE", &["config", "C"], "Ruby file to load before the application"),
+    text(
+        MISC,
+        "FILE",
+        &["pid", "pidfile"],
+        "File for the process id of the master; FOLDER/ stands for\nFOLDER/iodine.pid",
+    ),
+    number(
+        MISC,
+        "LEVEL",
+        (0, 99),
+        &["verbosity", "V"],
+        "Log level: 0 silent, 1 fatal, 2 errors, 3 warnings,\n4 information, 5 debug [default: 4]",
+    ),
+    switch(
+        MISC,
+        &["warmup", "preload"],
+        "Load autoloaded constants and request / once in each\nworker before it serves",
+    ),
+    number(
+        MISC,
+        "SECONDS",
+        SECONDS,
+        &["shutdown-timeout"],
+        "Time for connections to finish when the server stops\n[default: 5]",
+    ),
+    Flag { names: &["help", "h", "?"], kind: Kind::Help, group: MISC, help: "Print this help" },
+    Flag { names: &["version"], kind: Kind::Version, group: MISC, help: "Print the version" },
+];
+
+const ABOUT: &str = "\
+APPLICATION is a rackup file (.ru) or a Ruby file (.rb) that defines a constant of its name.
+Without one, config.ru in the current folder is served.";
+
+const SPELLING: &str = "\
+A flag may have one dash or two, and its value may follow in three ways:
+  -port 3000    -port=3000    -p3000
+Numbers may be hexadecimal (0x1F90) or binary (0b1000). The last of repeated flags counts, and a
+flag wins over its environment variable.";
