@@ -1,0 +1,83 @@
+//! `Iodine::Base::CLI.native_parse`: the command line parser, for `lib/iodine/cli.rb`.
+
+use std::{ffi::OsString, os::unix::ffi::OsStrExt, path::PathBuf};
+
+use iodine_core::cli::{self, Arguments, Outcome};
+use magnus::{Error, Module, Object, RHash, RModule, Ruby, TryConvert, Value, method};
+
+/// Defines the module `CLI` under `base`, which is `Iodine::Base`.
+pub fn init(_ruby: &Ruby, base: RModule) -> Result<(), Error> {
+    base.define_module("CLI")?.singleton_class()?.define_private_method("native_parse", method!(native_parse, 2))
+}
+
+/// Parses an Array of Strings, with a Hash of environment variables below it.
+///
+/// Returns a Hash of what was given, or one with the single key `:help`, `:version` or `:error` and the text to print.
+/// Strings are read as paths, because Ruby's need not be UTF-8 either.
+fn native_parse(ruby: &Ruby, _module: Value, command_line: Vec<PathBuf>, environment: RHash) -> Result<RHash, Error> {
+    let variable = |name: &str| {
+        let value = environment.get(name)?;
+        PathBuf::try_convert(value).ok().map(OsString::from)
+    };
+    match cli::parse(command_line.into_iter().map(OsString::from), variable) {
+        Outcome::Run(arguments) => hash(ruby, *arguments),
+        Outcome::Help(text) => single(ruby, "help", text),
+        Outcome::Version(text) => single(ruby, "version", text),
+        Outcome::Invalid(text) => single(ruby, "error", text),
+    }
+}
+
+fn single(ruby: &Ruby, key: &str, text: String) -> Result<RHash, Error> {
+    let hash = ruby.hash_new();
+    hash.aset(ruby.to_symbol(key), text)?;
+    Ok(hash)
+}
+
+/// The arguments that were given, by the names of their fields.
+fn hash(ruby: &Ruby, arguments: Arguments) -> Result<RHash, Error> {
+    let texts = [
+        ("filename", arguments.filename),
+        ("address", arguments.address),
+        ("public", arguments.public),
+        ("tls_cert", arguments.tls_cert),
+        ("tls_key", arguments.tls_key),
+        ("tls_password", arguments.tls_password),
+        ("redis", arguments.redis),
+        ("config", arguments.config),
+        ("pid", arguments.pid),
+    ];
+    let numbers = [
+        ("port", arguments.port),
+        ("threads", arguments.threads),
+        ("workers", arguments.workers),
+        ("timeout", arguments.timeout),
+        ("max_body", arguments.max_body),
+        ("max_headers", arguments.max_headers),
+        ("header_timeout", arguments.header_timeout),
+        ("body_timeout", arguments.body_timeout),
+        ("write_timeout", arguments.write_timeout),
+        ("shutdown_timeout", arguments.shutdown_timeout),
+        ("max_msg", arguments.max_msg),
+        ("ping", arguments.ping),
+        ("redis_ping", arguments.redis_ping),
+        ("verbosity", arguments.verbosity),
+    ];
+    let switches = [("log", arguments.log), ("tls", arguments.tls), ("warmup", arguments.warmup)];
+
+    let hash = ruby.hash_new();
+    for (name, text) in texts.into_iter().filter_map(given) {
+        hash.aset(ruby.to_symbol(name), ruby.enc_str_new(text.as_bytes(), ruby.utf8_encoding()))?;
+    }
+    for (name, number) in numbers.into_iter().filter_map(given) {
+        hash.aset(ruby.to_symbol(name), number)?;
+    }
+    for (name, _) in switches.into_iter().filter(|(_, on)| *on) {
+        hash.aset(ruby.to_symbol(name), true)?;
+    }
+    hash.aset(ruby.to_symbol("warnings"), ruby.ary_from_vec(arguments.warnings))?;
+    Ok(hash)
+}
+
+fn given<T>((name, value): (&'static str, Option<T>)) -> Option<(&'static str, T)> {
+    value.map(|value| (name, value))
+}

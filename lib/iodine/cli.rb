@@ -1,0 +1,137 @@
+# frozen_string_literal: true
+
+require_relative "cli/application"
+require_relative "cli/pid_file"
+require_relative "cli/warm_up"
+
+module Iodine
+  module Base
+    # The `iodine` command: reads the command line, loads the application and serves it.
+    #
+    #     require "iodine"
+    #     require "iodine/cli"
+    #     Iodine::Base::CLI.call
+    #
+    # What is parsed goes to Iodine::DEFAULT_SETTINGS, Iodine.threads, Iodine.workers and Iodine.verbosity. After that
+    # come the configuration file (`-config`), which may change any of them, and then the application.
+    #
+    # Exit status: 0 after help, version and an orderly stop; 1 when a file cannot be used; 2 when the command line, or
+    # the variable PORT, is wrong.
+    module CLI
+      # A file named on the command line cannot be used. The message is all the user needs to see.
+      class Failure < StandardError; end
+
+      # Flags that are understood, but for parts of the server that are not in this version.
+      UNAVAILABLE = {
+        public: "-public",
+        log: "-log",
+        max_msg: "-max-msg",
+        ping: "-ping",
+        tls: "-tls",
+        tls_cert: "-tls-cert",
+        tls_key: "-tls-key",
+        tls_password: "-tls-pass",
+        redis: "-redis",
+        redis_ping: "-redis-ping"
+      }.freeze
+
+      # Arguments that are stored in DEFAULT_SETTINGS, and the key of each. Those that end in an underscore belong to
+      # the command alone.
+      SETTINGS = {
+        address: :address,
+        public: :public,
+        log: :log,
+        timeout: :timeout,
+        ping: :ping,
+        max_body: :max_body,
+        max_msg: :max_msg,
+        max_headers: :max_headers,
+        header_timeout: :header_timeout,
+        body_timeout: :body_timeout,
+        write_timeout: :write_timeout,
+        shutdown_timeout: :shutdown_timeout,
+        filename: :filename_,
+        redis: :redis_,
+        redis_ping: :redis_ping_,
+        warmup: :warmup_,
+        pid: :pid_,
+        config: :conf_
+      }.freeze
+
+      class << self
+        # Reads a command line and the environment below it, and stores what they say. Exits after `-help`, `-version`
+        # and mistakes. Neither argument is modified.
+        def parse(command_line = ARGV, environment = ENV)
+          arguments = native_parse(command_line, environment.to_h)
+          leave_with(arguments)
+          store(arguments)
+          announce(arguments)
+          @parsed = true
+          nil
+        end
+
+        # Runs the command: parses ARGV, unless that is done, and serves the application until the server stops.
+        def call
+          parse unless @parsed
+          PidFile.new(settings.delete(:pid_)).install if settings[:pid_]
+          load_configuration(settings.delete(:conf_)) if settings[:conf_]
+          app = Application.choose(settings[:filename_]).load
+          WarmUp.install(app) if settings[:warmup_]
+          Iodine::Rack.run(app)
+        rescue Failure => e
+          abort "error: #{e.message}"
+        end
+
+        # The text of `-help`.
+        def help = native_parse(["-help"], {}).fetch(:help)
+
+        # Logs a warning.
+        def warning(message)
+          $stderr.puts "WARNING: #{message}" if Iodine.verbosity >= 3 # rubocop:disable Style/StderrPuts
+        end
+
+        # Runs a block that loads the user's file +path+. Raises Failure, with the backtrace, when the file raises.
+        def loading(path)
+          yield
+        rescue ScriptError, StandardError => e
+          raise Failure, "#{path} could not be loaded:\n#{e.full_message(highlight: false)}"
+        end
+
+        private
+
+        def settings = Iodine::DEFAULT_SETTINGS
+
+        def leave_with(arguments)
+          if (text = arguments[:help] || arguments[:version])
+            $stdout.write(text)
+            exit
+          elsif (text = arguments[:error])
+            $stderr.write(text)
+            exit 2
+          end
+        end
+
+        def store(arguments)
+          SETTINGS.each { |name, key| settings[key] = arguments[name] if arguments.key?(name) }
+          settings[:port] = arguments[:port].to_s if arguments[:port]
+          Iodine.threads = arguments[:threads] if arguments[:threads]
+          Iodine.workers = arguments[:workers] if arguments[:workers]
+          Iodine.verbosity = arguments[:verbosity] if arguments[:verbosity]
+        end
+
+        def announce(arguments)
+          arguments[:warnings].each { |message| warning(message) }
+          UNAVAILABLE.each { |name, flag| warning("#{flag} has no effect in this version") if arguments.key?(name) }
+        end
+
+        # Loads a Ruby file, named relative to the current folder; the extension may be left away.
+        def load_configuration(name)
+          path = [name, "#{name}.rb"].find { |candidate| File.file?(candidate) }
+          raise Failure, "there is no configuration file #{name}" unless path
+
+          loading(path) { Kernel.load(File.expand_path(path)) }
+        end
+      end
+    end
+  end
+end

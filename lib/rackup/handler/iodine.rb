@@ -1,0 +1,6 @@
+# frozen_string_literal: true
+
+require "rackup/handler"
+require "iodine"
+
+Iodine::Rack.register_with(Rackup::Handler)
