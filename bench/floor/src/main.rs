@@ -8,13 +8,22 @@
 
 mod http;
 
-use std::{error::Error, io::Write, net::SocketAddr};
+use std::{error::Error, io::Write, net::SocketAddr, process::ExitCode};
 
 use clap::{Parser, ValueEnum};
 use mio::net::TcpListener;
 
-fn main() -> Result<(), Box<dyn Error>> {
-    let options = Options::parse();
+fn main() -> ExitCode {
+    match run(&Options::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("floor: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(options: &Options) -> Result<(), Box<dyn Error>> {
     let listener = TcpListener::bind(SocketAddr::from(([127, 0, 0, 1], options.port)))
         .map_err(|error| format!("cannot listen on 127.0.0.1:{}: {error}", options.port))?;
     announce(&listener)?;

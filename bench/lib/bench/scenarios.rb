@@ -1,0 +1,50 @@
+# frozen_string_literal: true
+
+module Bench
+  # What is measured: an application, the threads its server gets, and a load.
+  #
+  # Scenarios of one +group+ take turns within each round, so that their figures may be compared with one another.
+  # A scenario that +needs+ something no server here offers yet is listed and skipped.
+  Scenario = Struct.new(:name, :about, :app, :threads, :request, :load, :group, :servers, :needs,
+                        keyword_init: true) do
+    def initialize(name:, about:, app:, load:, request:, threads: 1, group: name, servers: %i[iodine puma floor],
+                   needs: nil)
+      super
+    end
+
+    # Throughput under wrk, the usual case.
+    def self.wrk(name, about, app:, connections: 100, request: Request.new, **rest)
+      load = WrkLoad.new(connections: connections, request: request)
+      new(name: name, about: about, app: app, request: request, load: load, **rest)
+    end
+
+    def app_path
+      File.join(ROOT, "apps", "#{app}.ru")
+    end
+
+    def to_s
+      "#{name}: #{about} (#{load}, -t #{threads})"
+    end
+  end
+
+  SCENARIOS = [
+    Scenario.wrk(:hello_t1, "hello world", app: :hello, group: :hello),
+    Scenario.wrk(:hello_t4, "hello world", app: :hello, threads: 4, group: :hello),
+    Scenario.wrk(:hello_t16, "hello world", app: :hello, threads: 16, group: :hello),
+    Scenario.wrk(:hello_pipelined, "16 requests a packet", app: :hello, request: Request.new(pipeline: 16),
+                                                           group: :hello),
+    Scenario.wrk(:hello_c1, "one request at a time", app: :hello, connections: 1),
+    Scenario.wrk(:headers, "20 headers in, 20 out", app: :headers, request: Request.from_browser),
+    Scenario.wrk(:post_10k, "10 KiB in and back", app: :post, request: Request.new(verb: "POST", body_bytes: 10_240)),
+    Scenario.wrk(:body_1mb, "1 MiB String body", app: :body, connections: 20, request: Request.new(path: "/1mb")),
+    Scenario.wrk(:body_3mb, "3 MiB String body", app: :body, connections: 20, request: Request.new(path: "/3mb")),
+    Scenario.wrk(:streamed, "10 chunks of 1 KiB by each", app: :streamed),
+    Scenario.wrk(:sleep, "sleep 0.01", app: :sleep, connections: 64, threads: 16, servers: %i[iodine puma]),
+    Scenario.new(name: :first_byte, about: "chunks 0.5 s apart", app: :first_byte, threads: 4, request: Request.new,
+                 load: FirstByteLoad.new(request: Request.new), servers: %i[iodine puma]),
+    Scenario.new(name: :memory, about: "hello world for a minute", app: :hello, request: Request.new,
+                 load: MemoryLoad.new(connections: 100, request: Request.new)),
+    Scenario.wrk(:static_10k, "10 KiB file by -www", app: :hello, needs: :static),
+    Scenario.wrk(:static_1mb, "1 MiB file by -www", app: :hello, connections: 20, needs: :static)
+  ].freeze
+end
