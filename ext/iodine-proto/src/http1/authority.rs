@@ -3,7 +3,8 @@
 use core::net::Ipv6Addr;
 
 use super::Refusal;
-use super::syntax::is_percent_encoded;
+use super::number::parse_decimal;
+use super::syntax::{alphanumeric_and, is_percent_encoded};
 
 /// A host and perhaps a port, as in the Host field and in an absolute target (RFC 9110 section 7.2).
 #[derive(Debug, PartialEq, Eq)]
@@ -43,20 +44,21 @@ fn is_ipv6(address: &[u8]) -> bool {
 /// A registered name (RFC 3986 section 3.2.2), which an IPv4 address is too. The comma, which that grammar allows, is
 /// refused: it is the sign of two Host fields joined into one.
 fn is_name(host: &[u8]) -> bool {
-    let allowed = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._~%!$&'()*+;=".contains(byte);
-    !host.is_empty() && host.iter().all(allowed) && is_percent_encoded(host)
+    !host.is_empty() && host.iter().all(|byte| NAME[usize::from(*byte)]) && is_percent_encoded(host)
 }
 
 fn parse_port(rest: &[u8]) -> Result<Option<&[u8]>, Refusal> {
     match rest {
         [] | [b':'] => Ok(None),
-        [b':', digits @ ..] => match super::number::parse_decimal(digits) {
+        [b':', digits @ ..] => match parse_decimal(digits) {
             Some(0..=65_535) => Ok(Some(digits)),
             _ => Err(Refusal::Host),
         },
         _ => Err(Refusal::Host),
     }
 }
+
+const NAME: [bool; 256] = alphanumeric_and(b"-._~%!$&'()*+;=");
 
 #[cfg(test)]
 mod tests {

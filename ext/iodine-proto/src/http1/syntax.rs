@@ -26,10 +26,20 @@ pub(super) fn is_visible(bytes: &[u8]) -> bool {
     bytes.iter().fold(true, |valid, byte| valid & (*byte > b' ') & (*byte != DELETE))
 }
 
+/// Whether each byte may stand in a field value or in a CRLF.
+pub(super) fn is_text(bytes: &[u8]) -> bool {
+    bytes.iter().fold(true, |valid, byte| valid & (is_value_byte(*byte) | (*byte == b'\r') | (*byte == b'\n')))
+}
+
 /// Whether each `%` is followed by two hexadecimal digits (RFC 3986 section 2.1).
-pub(super) fn is_percent_encoded(bytes: &[u8]) -> bool {
-    let digit = |at: usize| bytes.get(at).is_some_and(u8::is_ascii_hexdigit);
-    memchr::memchr_iter(b'%', bytes).all(|at| digit(at + 1) && digit(at + 2))
+pub(super) fn is_percent_encoded(mut bytes: &[u8]) -> bool {
+    while let Some(at) = memchr::memchr(b'%', bytes) {
+        match &bytes[at + 1..] {
+            [first, second, rest @ ..] if first.is_ascii_hexdigit() && second.is_ascii_hexdigit() => bytes = rest,
+            _ => return false,
+        }
+    }
+    true
 }
 
 /// The members of a comma-separated list, blanks trimmed; empty members are skipped (RFC 9110 section 5.6.1.2).
@@ -45,23 +55,25 @@ pub(super) fn trim(mut bytes: &[u8]) -> &[u8] {
     bytes
 }
 
-const DELETE: u8 = 0x7f;
-
-const TOKEN: [bool; 256] = {
+/// A table of the bytes that are ASCII letters, digits, or among `others`.
+pub(super) const fn alphanumeric_and(others: &[u8]) -> [bool; 256] {
     let mut table = [false; 256];
     let mut byte = 0;
     while byte < 128 {
         table[byte] = (byte as u8).is_ascii_alphanumeric();
         byte += 1;
     }
-    let others = b"!#$%&'*+-.^_`|~";
     let mut at = 0;
     while at < others.len() {
         table[others[at] as usize] = true;
         at += 1;
     }
     table
-};
+}
+
+const DELETE: u8 = 0x7f;
+
+const TOKEN: [bool; 256] = alphanumeric_and(b"!#$%&'*+-.^_`|~");
 
 #[cfg(test)]
 mod tests {
