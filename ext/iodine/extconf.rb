@@ -120,5 +120,5 @@ rescue LoadError
   Makefile.write
 else
   require "mkmf"
-  create_rust_makefile("iodine/iodine_ext")
+  create_rust_makefile("iodine/iodine_ext") { |builder| builder.extra_cargo_args << "--locked" }
 end
