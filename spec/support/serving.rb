@@ -13,8 +13,7 @@ module Support
       serving { Server.script(source, *arguments, **options) }
     end
 
-    private
-
+    # Starts what the block returns before the group and stops it after.
     def serving(&start)
       before(:all) { @server = instance_exec(&start) }
       after(:all) { @server&.stop }
