@@ -6,7 +6,6 @@ require "timeout"
 lock = Mutex.new
 arrived = ConditionVariable.new
 inside = 0
-gate = Queue.new
 
 trap("USR2") { $stderr.write("trapped USR2\n") }
 
@@ -37,24 +36,11 @@ run(lambda do |env|
   when "/leave"
     lock.synchronize { inside = 0 }
     [200, text, []]
-  when "/wait"
-    $stderr.write("waiting\n")
-    gate.pop
-    [200, text, ["released"]]
-  when "/release"
-    gate.push(:go)
-    [200, text, []]
   when "/second"
     $stderr.write("second begins\n")
     sleep 1
+    $stderr.write("second ends\n")
     [200, text, ["a second later"]]
-  when "/minute"
-    $stderr.write("minute begins\n")
-    sleep 60
-    [200, text, ["a minute later"]]
-  when "/forever"
-    $stderr.write("forever begins\n")
-    loop { begin sleep rescue Exception end }
   when "/timeout"
     answer = begin
       Timeout.timeout(0.1) { env["QUERY_STRING"] == "spin" ? loop { 1 + 1 } : sleep }

@@ -2,6 +2,7 @@
 
 require "digest"
 require "json"
+require "uri"
 
 RSpec.describe "Rails", if: Gem::Specification.any? { |gem| gem.name == "railties" } do
   # A copy of the application, for Rails makes folders in it.
@@ -62,7 +63,7 @@ RSpec.describe "Rails", if: Gem::Specification.any? { |gem| gem.name == "railtie
     end
 
     it "sends a file" do
-      expect(server.get("/file").body).to eq(File.binread("#{Support::ROOT}/spec/apps/rails/config/application.rb"))
+      expect(server.get("/file").body).to eq(File.binread("#{Support::ROOT}/spec/apps/rails/app/controllers/notes_controller.rb"))
     end
 
     it "answers conditional requests" do
