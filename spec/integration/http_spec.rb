@@ -81,7 +81,7 @@ RSpec.describe "HTTP/1.1" do
           answers = targets.map { peer.read_response.body }
 
           answers.zip(targets).each_with_index do |(answer, target), turn|
-            expect(answer).to target.start_with?("/slow") ? eq("slow #{turn}") : include('"/fast", "' + turn.to_s)
+            expect(answer).to target.start_with?("/slow") ? eq("slow #{turn}") : include(%("/fast", "#{turn}"))
           end
         end
       end
@@ -89,7 +89,9 @@ RSpec.describe "HTTP/1.1" do
       it "answers pipelined requests with bodies" do
         server.connect do |peer|
           bodies = Array.new(16) { |turn| turn.to_s * turn * 100 }
-          peer.write(bodies.map { |body| body.size.odd? ? post_chunked["/echo", body, chunk: 7] : post["/echo", body] }.join)
+          peer.write(bodies.map do |body|
+            body.size.odd? ? post_chunked["/echo", body, chunk: 7] : post["/echo", body]
+          end.join)
 
           expect(bodies.map { peer.read_response.body }).to eq(bodies)
         end
@@ -161,7 +163,7 @@ RSpec.describe "HTTP/1.1" do
 
       it "answers HEAD of a body of unknown length without body" do
         server.connect do |peer|
-          peer.write("HEAD /stream HTTP/1.1\r\nHost: a.test\r\n\r\n" + get["/next"])
+          peer.write("HEAD /stream HTTP/1.1\r\nHost: a.test\r\n\r\n#{get["/next"]}")
 
           expect(peer.read_response(to: "HEAD").status).to eq(200)
           expect(facts(peer.read_response)[1]).to eq("/next")
@@ -282,29 +284,25 @@ RSpec.describe "HTTP/1.1" do
         server.connect do |peer|
           bytes = post["/digest", body]
           peer.write(bytes.byteslice(0, 300_000))
-          wait_until("a spooled body") { Dir.glob("/proc/#{server.pid}/fd/*").any? { |fd| deleted_file?(fd) } }
+          wait_until("a spooled body") { spooled.any? }
 
           expect(server.process.temporary_files).to eq(before)
           peer.write(bytes.byteslice(300_000..))
           expect(peer.read_response.body).to eq("#{body.bytesize} #{Digest::SHA256.hexdigest(body)}")
         end
         expect(server.process.temporary_files).to eq(before)
-        wait_until("the file is closed") { Dir.glob("/proc/#{server.pid}/fd/*").none? { |fd| deleted_file?(fd) } }
+        wait_until("the file is closed") { spooled.empty? }
       end
 
       it "are given up with the connection" do
         server.connect { |peer| peer.write(post["/digest", noise(400_000)].byteslice(0, 300_000)) }
 
-        wait_until("the file is closed") { Dir.glob("/proc/#{server.pid}/fd/*").none? { |fd| deleted_file?(fd) } }
+        wait_until("the file is closed") { spooled.empty? }
         expect(server.get("/").status).to eq(200)
       end
 
-      def deleted_file?(descriptor)
-        target = File.readlink(descriptor)
-        target.start_with?("/") && target.end_with?("(deleted)")
-      rescue Errno::ENOENT
-        false
-      end
+      # Open files of the server that have no name.
+      def spooled = server.process.open_files.select { |path| path.end_with?("(deleted)") }
     end
 
     describe "Expect: 100-continue" do

@@ -399,7 +399,7 @@ RSpec.describe "Iodine as a library" do
 
   describe "listen" do
     {
-      "app = ->(env) {}; Iodine.listen(service: :http, address: '127.0.0.1', port: 0, handler: app).equal?(app)" => "true",
+      "app = ->(env) {}; Iodine.listen(service: :http, address: '127.0.0.1', port: 0, handler: app) == app" => "true",
       "Iodine.listen(service: :http, address: '127.0.0.1', port: 0) { |env| }.class" => "Proc",
       "Iodine.listen(service: 'http', address: '127.0.0.1', port: '0') { |env| }.class" => "Proc",
       "Iodine.listen(nil) {}" => /\ATypeError/,
@@ -412,7 +412,7 @@ RSpec.describe "Iodine as a library" do
       "Iodine.listen(service: :http, address: '127.0.0.1', port: 'eighty') {}" => /\ARuntimeError/,
       "Iodine.listen(service: :http, address: '127.0.0.1', port: 0, tls: 5) {}" => /\ATypeError/
     }.each do |expression, expected|
-      it "#{expression[7..]} is #{expected.is_a?(Regexp) ? "a #{expected.source.delete("\\")}" : expected}" do
+      it "#{expression} is #{expected.is_a?(Regexp) ? "a #{expected.source.delete("\\")}" : expected}" do
         expect(value(expression)).to match(expected.is_a?(Regexp) ? expected : eq(expected))
       end
     end

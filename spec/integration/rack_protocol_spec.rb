@@ -69,7 +69,8 @@ RSpec.describe "Rack extensions and failures" do
     it "calls back in reverse order with the response" do
       server.get("/finished")
 
-      server.wait_for_log(%r{finished second: /finished 200 true NilClass.*finished first: /finished 200 true NilClass}m)
+      facts = "/finished 200 true NilClass"
+      server.wait_for_log(/finished second: #{facts}.*finished first: #{facts}/m)
     end
 
     it "calls back with the exception of the application" do
@@ -104,7 +105,8 @@ RSpec.describe "Rack extensions and failures" do
   it "logs an exception with class, message and backtrace" do
     server.get("/raise")
 
-    server.wait_for_log(/^ERROR: .*(ArgumentError.*raised on purpose|raised on purpose.*ArgumentError).*protocol\.ru:\d+/m)
+    server.wait_for_log(/^ERROR: .*raised on purpose/)
+    expect(server.log).to match(/ArgumentError/).and match(/protocol\.ru:\d+/)
   end
 
   # One thread serves all of these: each must come back to its pool.

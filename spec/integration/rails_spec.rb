@@ -54,16 +54,16 @@ RSpec.describe "Rails", if: Gem::Specification.any? { |gem| gem.name == "railtie
 
     it "takes an upload" do
       content = Random.new(6).bytes(1_000_000)
-      body = "--b\r\nContent-Disposition: form-data; name=\"file\"; filename=\"data.bin\"\r\n" \
-             "Content-Type: application/octet-stream\r\n\r\n".b + content + "\r\n--b--\r\n"
-      response = post("/upload", body, "Content-Type: multipart/form-data; boundary=b")
+      response = server.request(Support::Server.upload("/upload", "data.bin", content))
 
       expect(JSON.parse(response.body))
         .to eq("name" => "data.bin", "size" => 1_000_000, "sum" => Digest::SHA256.hexdigest(content))
     end
 
     it "sends a file" do
-      expect(server.get("/file").body).to eq(File.binread("#{Support::ROOT}/spec/apps/rails/app/controllers/notes_controller.rb"))
+      source = "#{Support::ROOT}/spec/apps/rails/app/controllers/notes_controller.rb"
+
+      expect(server.get("/file").body).to eq(File.binread(source))
     end
 
     it "answers conditional requests" do

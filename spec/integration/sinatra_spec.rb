@@ -57,13 +57,10 @@ RSpec.describe "Sinatra", if: Gem::Specification.any? { |gem| gem.name == "sinat
 
     it "takes an upload of 5 MB" do
       content = Random.new(5).bytes(5_000_000)
-      boundary = "----boundary"
-      body = "--#{boundary}\r\nContent-Disposition: form-data; name=\"note\"\r\n\r\na note\r\n" \
-             "--#{boundary}\r\nContent-Disposition: form-data; name=\"file\"; filename=\"data.bin\"\r\n" \
-             "Content-Type: application/octet-stream\r\n\r\n".b + content + "\r\n--#{boundary}--\r\n"
+      note = "Content-Disposition: form-data; name=\"note\"\r\n\r\na note"
       answer = "data.bin application/octet-stream 5000000 #{Digest::SHA256.hexdigest(content)} a note"
 
-      expect(post("/upload", body, "Content-Type: multipart/form-data; boundary=#{boundary}").body).to eq(answer)
+      expect(server.request(Support::Server.upload("/upload", "data.bin", content, note)).body).to eq(answer)
     end
 
     it "streams" do

@@ -107,6 +107,16 @@ module Support
     # Resident memory in bytes.
     def resident_memory = File.read("/proc/#{pid}/status")[/^VmRSS:\s+(\d+) kB/, 1].to_i * 1024
 
+    # Paths of the files that the process holds open; one without a name ends in "(deleted)".
+    def open_files
+      Dir.glob("/proc/#{pid}/fd/*").filter_map do |descriptor|
+        path = File.readlink(descriptor)
+        path if path.start_with?("/")
+      rescue Errno::ENOENT
+        nil
+      end
+    end
+
     # Whether a process of this id still runs.
     def self.running?(id)
       File.read("/proc/#{id}/stat")[/\) (\S)/, 1] != "Z"

@@ -49,7 +49,7 @@ module Support
         bytes = @io.readpartial(65_536)
         @lock.synchronize { @text << bytes and @grown.broadcast }
       end
-    rescue EOFError, IOError
+    rescue IOError
       @lock.synchronize { @ended = true and @grown.broadcast }
     end
   end

@@ -28,7 +28,7 @@ module Support
 
     TOKEN = /[!#$%&'*+\-.^_`|~0-9A-Za-z]+/
     STATUS_LINE = %r{\AHTTP/1\.1 ([1-5]\d\d) ([\t\x20-\x7e\x80-\xff]*)\z}n
-    FIELD_LINE = /\A(#{TOKEN}):[ \t]*((?:[\x21-\x7e\x80-\xff](?:[\t\x20-\x7e\x80-\xff]*[\x21-\x7e\x80-\xff])?)?)[ \t]*\z/n
+    FIELD_LINE = /\A(#{TOKEN}):[ \t]*([\t\x20-\x7e\x80-\xff]*?)[ \t]*\z/n
     CHUNK_LINE = /\A(\h+)(;[\t\x20-\x7e\x80-\xff]*)?\z/n
     BODILESS = [204, 304].freeze
     # Linux: bytes written to the socket that its peer has not read (TCP: not acknowledged).

@@ -95,6 +95,14 @@ module Support
       head.join("\r\n").b << body.b
     end
 
+    # The bytes of a POST request that uploads +content+ as the file +name+ of the field "file".
+    def self.upload(target, name, content, *parts)
+      file = "Content-Disposition: form-data; name=\"file\"; filename=\"#{name}\"\r\n" \
+             "Content-Type: application/octet-stream\r\n\r\n"
+      body = [*parts, file.b << content].map { |part| "--boundary\r\n".b << part << "\r\n" }.join << "--boundary--\r\n"
+      post(target, body, "Content-Type: multipart/form-data; boundary=boundary")
+    end
+
     # The bytes of a POST request sent in chunks of the given sizes.
     def self.post_chunked(target, body, chunk: 16_384)
       head = ["POST #{target} HTTP/1.1", "Host: a.test", "Transfer-Encoding: chunked", "", ""].join("\r\n").b
