@@ -6,7 +6,7 @@ use iodine_core::cli::{self, Arguments, Outcome};
 use magnus::{Error, Module, Object, RHash, RModule, Ruby, TryConvert, Value, method};
 
 /// Defines the module `CLI` under `base`, which is `Iodine::Base`.
-pub fn init(_ruby: &Ruby, base: RModule) -> Result<(), Error> {
+pub(crate) fn init(_ruby: &Ruby, base: RModule) -> Result<(), Error> {
     base.define_module("CLI")?.singleton_class()?.define_private_method("native_parse", method!(native_parse, 2))
 }
 

@@ -1,1 +1,49 @@
-//! The extension: everything that knows Ruby.
+//! The extension: the only crate that knows Ruby. It converts and forwards; what is worth deciding is decided below, in
+//! `iodine-core`, or above, in `lib/iodine`.
+//!
+//! - `runtime`, `socket`: the reactor and listening sockets as Ruby objects
+//! - `worker`: the application's threads
+//! - `rack`: requests as Rack environments, Rack responses as bytes
+//! - `gvl`, `roots`: the two places where the rules of Ruby's VM are kept: its lock, and its collector
+//! - `cli`, `logger`
+
+// The function that Ruby calls is made public by `magnus::init`.
+#![allow(missing_docs)]
+
+mod cli;
+mod gvl;
+mod logger;
+mod rack;
+mod roots;
+mod runtime;
+mod socket;
+mod worker;
+
+use magnus::prelude::*;
+use magnus::{Error, Ruby, function};
+use mimalloc::MiMalloc;
+
+/// Network buffers come and go in all sizes; this keeps them from fragmenting the memory that Ruby allocates with the
+/// system's allocator.
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
+
+#[magnus::init(name = "iodine_ext")]
+fn init(ruby: &Ruby) -> Result<(), Error> {
+    let base = ruby.define_module("Iodine")?.define_module("Base")?;
+    logger::init(4);
+    base.define_singleton_method("native_verbosity=", function!(logger::set_verbosity, 1))?;
+    base.define_singleton_method("concurrency", function!(concurrency, 2))?;
+    cli::init(ruby, base)?;
+    roots::init(ruby, base)?;
+    socket::init(ruby, base)?;
+    runtime::init(ruby, base)?;
+    rack::init(ruby, base)
+}
+
+/// `[threads, workers, capped]` for what was asked for, on this machine.
+fn concurrency(threads: i32, workers: i32) -> (u32, u32, bool) {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let resolved = iodine_core::concurrency::resolve(threads, workers, cores);
+    (resolved.threads, resolved.workers, resolved.capped)
+}

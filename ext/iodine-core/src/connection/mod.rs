@@ -117,7 +117,6 @@ impl Connection {
         }
     }
 
-
     /// Notes what the poll said.
     pub(crate) fn note(&mut self, event: &mio::event::Event) {
         self.readable |= event.is_readable();

@@ -101,12 +101,7 @@ impl Reactor {
             connections: Slab::new(),
             generation: 0,
             alarms: Alarms::default(),
-            turn: Turn {
-                now: Instant::now(),
-                draining: false,
-                jobs: Vec::new(),
-                exchanges: ExchangePool::default(),
-            },
+            turn: Turn { now: Instant::now(), draining: false, jobs: Vec::new(), exchanges: ExchangePool::default() },
             touched: Vec::new(),
             unfinished: Vec::new(),
             commands: Vec::new(),

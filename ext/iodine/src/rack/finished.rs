@@ -1,0 +1,29 @@
+//! `rack.response_finished`: callbacks for when the response has been handed over.
+
+use magnus::error::ErrorType;
+use magnus::prelude::*;
+use magnus::{Error, RArray, RHash, Ruby, Value};
+
+use crate::worker::report;
+
+/// Calls the callbacks of a request, the last one first, with `(env, status, headers, error)`.
+pub(super) fn notify(ruby: &Ruby, env: RHash, answer: Option<(Value, Value)>, error: Option<&Error>) {
+    let Ok(Some(callbacks)) = env.lookup::<_, Option<RArray>>("rack.response_finished") else { return };
+    if callbacks.is_empty() {
+        return;
+    }
+    let nil = ruby.qnil().as_value();
+    let (status, headers) = answer.unwrap_or((nil, nil));
+    let exception = match error.map(Error::error_type) {
+        Some(ErrorType::Exception(exception)) => exception.as_value(),
+        _ => nil,
+    };
+    for index in (0..callbacks.len()).rev() {
+        let called = callbacks
+            .entry::<Value>(index as isize)
+            .and_then(|callback| callback.funcall::<_, _, Value>("call", (env, status, headers, exception)));
+        if let Err(error) = called {
+            report(ruby, &error, "a rack.response_finished callback raised");
+        }
+    }
+}

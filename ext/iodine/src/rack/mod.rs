@@ -1,0 +1,154 @@
+//! The Rack side of a request: environment in, response out.
+//!
+//! ```text
+//! Exchange -> env::build -> app.call -> response::send ── known body ──▶ Exchange::response -> Handle::answer
+//!                               |              └──────── each, call ──▶ body::Writer (chunk by chunk)
+//!                               └─ rack.hijack ──▶ the socket leaves the reactor
+//! ```
+
+mod body;
+mod call;
+mod each;
+mod early_hints;
+mod env;
+mod finished;
+mod fixed;
+mod hijack;
+mod input;
+mod response;
+mod stream;
+
+use std::sync::{Arc, PoisonError, RwLock};
+
+use iodine_core::exchange::Exchange;
+use iodine_core::handle::Handle;
+use magnus::prelude::*;
+use magnus::value::LazyId;
+use magnus::{Error, RHash, RModule, Ruby, Value};
+
+use crate::roots::Root;
+use crate::worker::{is_jump, report};
+use call::Call;
+use response::Context;
+
+/// A Rack application and the part of its environment that is the same for every request.
+pub(crate) struct Application {
+    app: Root,
+    env: Root,
+}
+
+impl Application {
+    pub(crate) fn new(app: Value, env: RHash) -> Self {
+        Self { app: Root::new(app), env: Root::new(env.as_value()) }
+    }
+}
+
+/// The applications of a process, by the number of their listener.
+#[derive(Default)]
+pub(crate) struct Applications(RwLock<Vec<Arc<Application>>>);
+
+impl Applications {
+    /// Adds one; its number.
+    pub(crate) fn add(&self, application: Application) -> usize {
+        let mut applications = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        applications.push(Arc::new(application));
+        applications.len() - 1
+    }
+
+    fn find(&self, listener: usize) -> Option<Arc<Application>> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).get(listener).map(Arc::clone)
+    }
+}
+
+/// What became of a request.
+enum Outcome {
+    /// `Exchange::response` is complete.
+    Answered(Box<Exchange>),
+    /// Somebody else ends it, or has.
+    Taken,
+}
+
+/// Answers a request, and those that came behind it.
+///
+/// # Errors
+/// Only when Ruby ends the thread; the request is answered then too.
+pub(crate) fn serve(
+    ruby: &Ruby,
+    handle: &Handle,
+    applications: &Applications,
+    first: Box<Exchange>,
+) -> Result<(), Error> {
+    let mut next = Some(first);
+    while let Some(exchange) = next.take() {
+        let Some(application) = applications.find(exchange.listener) else {
+            // A listener is added to `applications` before it accepts.
+            log::error!("a request for a listener that does not exist was dropped");
+            handle.abort(exchange.connection);
+            return Ok(());
+        };
+        let (outcome, ended) = serve_one(ruby, handle, &application, exchange);
+        if let Outcome::Answered(mut exchange) = outcome {
+            if ended.is_ok() && !exchange.response.close {
+                next = exchange.next.take();
+            }
+            handle.answer(exchange);
+        }
+        ended?;
+    }
+    Ok(())
+}
+
+fn serve_one(
+    ruby: &Ruby,
+    handle: &Handle,
+    application: &Application,
+    mut exchange: Box<Exchange>,
+) -> (Outcome, Result<(), Error>) {
+    static CALL: LazyId = LazyId::new("call");
+    let call = Arc::new(Call::new(handle.clone(), &mut exchange));
+    let built = env::build(ruby, &call, &mut exchange, application);
+    let (env, input) = match built {
+        Ok(built) => built,
+        Err(error) => return fail(ruby, exchange, &error),
+    };
+    let returned: Result<Value, Error> = application.app.value(ruby).funcall(*CALL, (env,));
+    if call.is_hijacked() {
+        return end_of_hijacked(ruby, returned);
+    }
+    exchange.next = call.finish();
+    match returned {
+        Ok(triple) => response::send(Context { ruby, handle, env, input }, exchange, triple),
+        Err(error) => {
+            finished::notify(ruby, env, None, Some(&error));
+            fail(ruby, exchange, &error)
+        }
+    }
+}
+
+/// The application has the socket; what it returns is of no use.
+fn end_of_hijacked(ruby: &Ruby, returned: Result<Value, Error>) -> (Outcome, Result<(), Error>) {
+    match returned {
+        Ok(_) => (Outcome::Taken, Ok(())),
+        Err(error) if is_jump(&error) => (Outcome::Taken, Err(error)),
+        Err(error) => {
+            report(ruby, &error, "the application raised after it hijacked a request");
+            (Outcome::Taken, Ok(()))
+        }
+    }
+}
+
+/// Answers 500; the reason goes to the log and not to the peer.
+fn fail(ruby: &Ruby, mut exchange: Box<Exchange>, error: &Error) -> (Outcome, Result<(), Error>) {
+    report(ruby, error, &response::place_of(&exchange));
+    response::server_error(&mut exchange);
+    let ended = if is_jump(error) { Err(error.clone()) } else { Ok(()) };
+    (Outcome::Answered(exchange), ended)
+}
+
+pub(crate) fn init(ruby: &Ruby, base: RModule) -> Result<(), Error> {
+    env::init(ruby)?;
+    input::init(ruby, base)?;
+    hijack::init(ruby, base)?;
+    early_hints::init(ruby, base)?;
+    stream::init(ruby, base)
+}

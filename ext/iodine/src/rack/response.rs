@@ -1,0 +1,495 @@
+//! What the application returned, on its way to the peer.
+
+use std::fs::File;
+
+use iodine_core::date;
+use iodine_core::exchange::{Exchange, ResponseBody};
+use iodine_core::handle::Handle;
+use iodine_proto::http1::{Framing, Persistence, ResponseWriter, Version, bodyless, reason};
+use magnus::prelude::*;
+use magnus::r_hash::ForEach;
+use magnus::{Error, Integer, RArray, RHash, RString, Ruby, Value};
+
+use super::body::{Produced, SHARED_FROM, Writer, wait_for_room};
+use super::call::take_socket;
+use super::each::each;
+use super::input::Input;
+use super::stream::BodyStream;
+use super::{Outcome, fail, finished, hijack};
+use crate::roots::shared_bytes;
+use crate::worker::{is_jump, report};
+
+/// Where an answer goes.
+pub(super) struct Context<'a> {
+    pub(super) ruby: &'a Ruby,
+    pub(super) handle: &'a Handle,
+    pub(super) env: RHash,
+    pub(super) input: Option<Input>,
+}
+
+type Ended = (Outcome, Result<(), Error>);
+
+/// Sends what the application returned, or 500 when that is no Rack response.
+pub(super) fn send(context: Context<'_>, mut exchange: Box<Exchange>, returned: Value) -> Ended {
+    let answer = match Answer::of(context.ruby, returned) {
+        Ok(answer) => answer,
+        Err(error) => return refuse(&context, exchange, None, &error),
+    };
+    match answer.write_head(&context, &mut exchange) {
+        Ok(Plan::Complete) => {
+            close(context.ruby, answer.body);
+            context.conclude(&answer, None);
+            (Outcome::Answered(exchange), Ok(()))
+        }
+        Ok(Plan::Each(produced)) => send_each(context, exchange, &answer, produced),
+        Ok(Plan::Call(produced)) => send_call(context, exchange, &answer, produced),
+        Ok(Plan::Hijack(callable)) => give_socket(&context, exchange, &answer, callable),
+        Err(error) => {
+            close(context.ruby, answer.body);
+            refuse(&context, exchange, Some(&answer), &error)
+        }
+    }
+}
+
+/// Makes `exchange.response` a plain 500.
+pub(super) fn server_error(exchange: &mut Exchange) {
+    let close = !exchange.head.keep_alive();
+    let persistence = persistence(exchange, close);
+    let response = &mut exchange.response;
+    let body = format!("500 {}", reason(500));
+    response.head.clear();
+    response.body = ResponseBody::Sent;
+    response.close = close;
+    let mut writer = ResponseWriter::new(&mut response.head, 500);
+    // A constant name and value are always valid.
+    let _ = writer.field(b"content-type", b"text/plain");
+    let length = body.len() as u64;
+    let head_only = exchange.head.is_head();
+    let framing = if head_only { Framing::Head(Some(length)) } else { Framing::Length(length) };
+    writer.finish(framing, persistence, &date::now());
+    if !head_only {
+        response.head.extend_from_slice(body.as_bytes());
+    }
+}
+
+/// Writes the fields of a Rack header Hash. Names that begin with `rack.` are for the server: the value of
+/// `rack.hijack` is returned.
+///
+/// # Errors
+/// `ArgumentError` when a name or value cannot be sent; what `to_s` of a name or value raises.
+pub(super) fn write_fields(
+    ruby: &Ruby,
+    headers: RHash,
+    writer: &mut ResponseWriter<'_>,
+) -> Result<Option<Value>, Error> {
+    let mut hijacker = None;
+    headers.foreach(|name: Value, value: Value| {
+        if name.is_nil() || value.is_nil() {
+            return Ok(ForEach::Continue);
+        }
+        let name = string_of(name)?;
+        // SAFETY: the bytes are compared before any Ruby code runs.
+        let for_server = unsafe { name.as_slice() };
+        if for_server.starts_with(b"rack.") {
+            if for_server == b"rack.hijack" {
+                hijacker = Some(value);
+            }
+            return Ok(ForEach::Continue);
+        }
+        match RArray::from_value(value) {
+            Some(values) => {
+                for index in 0..values.len() {
+                    let value: Value = values.entry(index as isize)?;
+                    write_lines(ruby, writer, name, value)?;
+                }
+            }
+            None => write_lines(ruby, writer, name, value)?,
+        }
+        Ok(ForEach::Continue)
+    })?;
+    Ok(hijacker)
+}
+
+/// One field line for each line of the value: how Rack 2 gives several values to a name.
+fn write_lines(ruby: &Ruby, writer: &mut ResponseWriter<'_>, name: RString, value: Value) -> Result<(), Error> {
+    let value = string_of(value)?;
+    // SAFETY: no Ruby code runs while the slices are in use.
+    let (name, value) = unsafe { (name.as_slice(), value.as_slice()) };
+    for line in value.split(|&byte| byte == b'\n') {
+        writer.field(name, line).map_err(|error| {
+            let message = format!("the response header {:?} cannot be sent: {error}", String::from_utf8_lossy(name));
+            Error::new(ruby.exception_arg_error(), message)
+        })?;
+    }
+    Ok(())
+}
+
+fn string_of(value: Value) -> Result<RString, Error> {
+    RString::from_value(value).map_or_else(|| value.to_r_string(), Ok)
+}
+
+/// What the application answered.
+struct Answer {
+    status: u16,
+    headers: RHash,
+    body: Value,
+    /// Status and headers as they were given, for `rack.response_finished`.
+    given: (Value, Value),
+}
+
+/// How the body is sent, once the head is written.
+enum Plan {
+    /// All of it is in `Exchange::response`.
+    Complete,
+    /// By `each`.
+    Each(Produced),
+    /// By `call` with a stream.
+    Call(Produced),
+    /// Not by us: the socket goes to this callable.
+    Hijack(Value),
+}
+
+/// The kinds of body.
+enum Shape {
+    Known(Known),
+    File(File, u64),
+    Each,
+    Call,
+}
+
+/// A body that is there in full.
+enum Known {
+    Nothing,
+    One(RString),
+    Many(RArray),
+}
+
+impl Answer {
+    fn of(ruby: &Ruby, returned: Value) -> Result<Self, Error> {
+        let triple = RArray::from_value(returned)
+            .filter(|triple| triple.len() >= 3)
+            .ok_or_else(|| bad_answer(ruby, "the application must return [status, headers, body]", returned))?;
+        let (status, headers, body): (Value, Value, Value) = (triple.entry(0)?, triple.entry(1)?, triple.entry(2)?);
+        let answer = Self { status: 0, headers: ruby.hash_new(), body, given: (status, headers) };
+        let checked = status_of(ruby, status).and_then(|status| Ok((status, header_hash(ruby, headers)?)));
+        match checked {
+            Ok((status, headers)) => Ok(Self { status, headers, ..answer }),
+            Err(error) => {
+                close(ruby, body);
+                Err(error)
+            }
+        }
+    }
+
+    /// Writes the head, and with it as much of the body as is known.
+    fn write_head(&self, context: &Context<'_>, exchange: &mut Exchange) -> Result<Plan, Error> {
+        let ruby = context.ruby;
+        let head_only = exchange.head.is_head();
+        let old_version = exchange.head.version() == Version::Http10;
+        let mut close = !exchange.head.keep_alive() || context.handle.is_draining();
+        let mut bytes = std::mem::take(&mut exchange.response.head);
+        let mut writer = ResponseWriter::new(&mut bytes, self.status);
+        let hijacker = write_fields(ruby, self.headers, &mut writer)?;
+        close |= writer.closes();
+
+        if let Some(callable) = hijacker {
+            let persistence = if self.status == 101 { Persistence::Default } else { Persistence::Close };
+            writer.finish(Framing::None, persistence, &date::now());
+            exchange.response.head = bytes;
+            return Ok(Plan::Hijack(callable));
+        }
+        let content_length = writer.content_length();
+        if bodyless(self.status) {
+            let framing = if self.status == 304 { Framing::Head(content_length) } else { Framing::None };
+            // After an interim status the peer waits for the final one, which will not come.
+            close |= self.status < 200;
+            writer.finish(framing, persistence(exchange, close), &date::now());
+            exchange.response.head = bytes;
+            exchange.response.close = close;
+            return Ok(Plan::Complete);
+        }
+        let shape = self.shape(ruby, content_length)?;
+        let (framing, produced) = match (&shape, content_length) {
+            _ if head_only => (Framing::Head(content_length.or(shape.length()?)), Produced::Plain),
+            _ if writer.has_transfer_encoding() => (Framing::Given, Produced::Plain),
+            (Shape::Known(_) | Shape::File(..), _) => (Framing::Length(shape.length()?.unwrap_or(0)), Produced::Plain),
+            (_, Some(length)) => (Framing::Length(length), Produced::Counted(length)),
+            _ if old_version => (Framing::Close, Produced::Plain),
+            _ => (Framing::Chunked, Produced::Chunked),
+        };
+        close |= framing == Framing::Close;
+        writer.finish(framing, persistence(exchange, close), &date::now());
+        exchange.response.head = bytes;
+        exchange.response.close = close;
+        if head_only {
+            return Ok(Plan::Complete);
+        }
+        match shape {
+            Shape::Known(known) => known.put_into(exchange)?,
+            Shape::File(file, length) => exchange.response.body = ResponseBody::File { file, offset: 0, length },
+            Shape::Each => return Ok(Plan::Each(produced)),
+            Shape::Call => return Ok(Plan::Call(produced)),
+        }
+        Ok(Plan::Complete)
+    }
+
+    fn shape(&self, ruby: &Ruby, content_length: Option<u64>) -> Result<Shape, Error> {
+        let body = self.body;
+        if body.is_nil() {
+            return Ok(Shape::Known(Known::Nothing));
+        }
+        if let Some(parts) = RArray::from_value(body) {
+            return Known::of(ruby, parts).map(Shape::Known);
+        }
+        if let Some(string) = RString::from_value(body) {
+            return Ok(Shape::Known(Known::One(string)));
+        }
+        if let Some((file, length)) = self.file()?
+            && content_length.is_none_or(|announced| announced == length)
+        {
+            return Ok(Shape::File(file, length));
+        }
+        if body.respond_to("each", false)? {
+            Ok(Shape::Each)
+        } else if body.respond_to("call", false)? {
+            Ok(Shape::Call)
+        } else if body.respond_to("to_ary", false)? {
+            Known::of(ruby, body.funcall("to_ary", ())?).map(Shape::Known)
+        } else {
+            Err(bad_answer(ruby, "a body must respond to each or call", body))
+        }
+    }
+
+    /// The file behind a body that has a path. A body that stands for a part of it says so by its status or length,
+    /// and sends it by `each`.
+    fn file(&self) -> Result<Option<(File, u64)>, Error> {
+        if self.status != 200 || !self.body.respond_to("to_path", false)? {
+            return Ok(None);
+        }
+        let path: String = self.body.funcall("to_path", ())?;
+        let Ok(file) = File::open(&path) else { return Ok(None) };
+        Ok(match file.metadata() {
+            Ok(metadata) if metadata.is_file() => Some((file, metadata.len())),
+            _ => None,
+        })
+    }
+}
+
+impl Shape {
+    fn length(&self) -> Result<Option<u64>, Error> {
+        match self {
+            Self::Known(known) => known.length().map(Some),
+            Self::File(_, length) => Ok(Some(*length)),
+            Self::Each | Self::Call => Ok(None),
+        }
+    }
+}
+
+impl Known {
+    fn of(ruby: &Ruby, parts: RArray) -> Result<Self, Error> {
+        for index in 0..parts.len() {
+            let part: Value = parts.entry(index as isize)?;
+            if RString::from_value(part).is_none() {
+                return Err(bad_answer(ruby, "the parts of a body must be Strings", part));
+            }
+        }
+        Ok(match parts.len() {
+            0 => Self::Nothing,
+            1 => Self::One(parts.entry(0)?),
+            _ => Self::Many(parts),
+        })
+    }
+
+    fn length(&self) -> Result<u64, Error> {
+        match self {
+            Self::Nothing => Ok(0),
+            Self::One(string) => Ok(string.len() as u64),
+            Self::Many(parts) => {
+                let mut length = 0;
+                for index in 0..parts.len() {
+                    length += parts.entry::<RString>(index as isize)?.len() as u64;
+                }
+                Ok(length)
+            }
+        }
+    }
+
+    fn put_into(&self, exchange: &mut Exchange) -> Result<(), Error> {
+        let response = &mut exchange.response;
+        match self {
+            Self::Nothing => {}
+            Self::One(string) if string.len() > COPIED_UP_TO => {
+                response.body = ResponseBody::Shared(shared_bytes(*string));
+            }
+            // SAFETY: no Ruby code runs while the content is copied.
+            Self::One(string) => response.head.extend_from_slice(unsafe { string.as_slice() }),
+            Self::Many(parts) => {
+                for index in 0..parts.len() {
+                    let part: RString = parts.entry(index as isize)?;
+                    // SAFETY: no Ruby code runs while the content is copied.
+                    response.head.extend_from_slice(unsafe { part.as_slice() });
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Bodies up to this size are copied behind their head: one buffer, one write.
+const COPIED_UP_TO: usize = SHARED_FROM;
+
+impl Context<'_> {
+    /// The application's part is over.
+    fn conclude(self, answer: &Answer, error: Option<&Error>) {
+        finished::notify(self.ruby, self.env, Some(answer.given), error);
+    }
+}
+
+fn send_each(context: Context<'_>, mut exchange: Box<Exchange>, answer: &Answer, produced: Produced) -> Ended {
+    let ruby = context.ruby;
+    let head = std::mem::take(&mut exchange.response.head);
+    let mut writer = Writer::new(context.handle.stream(exchange.connection), head, produced);
+    let mut gone = false;
+    let iterated = each(ruby, answer.body, &mut |ruby, chunk| {
+        let chunk = RString::from_value(chunk).ok_or_else(|| bad_answer(ruby, "a body must yield Strings", chunk))?;
+        if writer.write(chunk) && wait_for_room(ruby, writer.stream())? {
+            return Ok(());
+        }
+        gone = true;
+        Err(Error::new(ruby.exception_io_error(), "the peer has closed the connection"))
+    });
+    close(ruby, answer.body);
+    let handle = context.handle;
+    let connection = exchange.connection;
+    let place = place_of(&exchange);
+    context.conclude(answer, iterated.as_ref().err());
+    let ended = match iterated {
+        Ok(()) => match writer.end() {
+            Some(end) => {
+                exchange.response.head.extend_from_slice(end);
+                return (Outcome::Answered(exchange), Ok(()));
+            }
+            None => Ok(()),
+        },
+        Err(error) if is_jump(&error) => Err(error),
+        Err(_) if gone => Ok(()),
+        Err(error) => {
+            report(ruby, &error, &format!("{place}: the body raised, its connection is closed"));
+            Ok(())
+        }
+    };
+    handle.abort(connection);
+    (Outcome::Taken, ended)
+}
+
+fn send_call(mut context: Context<'_>, mut exchange: Box<Exchange>, answer: &Answer, produced: Produced) -> Ended {
+    let ruby = context.ruby;
+    let head = std::mem::take(&mut exchange.response.head);
+    let place = place_of(&exchange);
+    let writer = Writer::new(context.handle.stream(exchange.connection), head, produced);
+    let stream = BodyStream::new(writer, exchange, context.handle.clone(), context.input.take());
+    let stream = ruby.obj_wrap(stream);
+    let called = answer.body.funcall::<_, _, Value>("call", (stream,));
+    close(ruby, answer.body);
+    let error = called.err();
+    let gone = error.is_some() && stream.is_gone();
+    if error.is_some() {
+        stream.abort();
+    }
+    context.conclude(answer, error.as_ref());
+    match error {
+        Some(error) if is_jump(&error) => (Outcome::Taken, Err(error)),
+        Some(error) if !gone => {
+            report(ruby, &error, &format!("{place}: the body raised, its connection is closed"));
+            (Outcome::Taken, Ok(()))
+        }
+        _ => (Outcome::Taken, Ok(())),
+    }
+}
+
+/// Partial hijack: our head, and the socket for the application.
+fn give_socket(context: &Context<'_>, mut exchange: Box<Exchange>, answer: &Answer, callable: Value) -> Ended {
+    let ruby = context.ruby;
+    context.handle.interim(exchange.connection, std::mem::take(&mut exchange.response.head));
+    let given = take_socket(ruby, context.handle, exchange.connection, exchange.next.take())
+        .and_then(|hijacked| hijack::io_of(ruby, hijacked))
+        .and_then(|io| callable.funcall::<_, _, Value>("call", (io,)));
+    close(ruby, answer.body);
+    finished::notify(ruby, context.env, Some(answer.given), given.as_ref().err());
+    match given {
+        Ok(_) => (Outcome::Taken, Ok(())),
+        Err(error) if is_jump(&error) => (Outcome::Taken, Err(error)),
+        Err(error) => {
+            report(ruby, &error, &format!("{}: rack.hijack", place_of(&exchange)));
+            (Outcome::Taken, Ok(()))
+        }
+    }
+}
+
+/// What the application returned cannot be sent.
+fn refuse(context: &Context<'_>, exchange: Box<Exchange>, answer: Option<&Answer>, error: &Error) -> Ended {
+    finished::notify(context.ruby, context.env, answer.map(|answer| answer.given), Some(error));
+    fail(context.ruby, exchange, error)
+}
+
+/// Calls `close`, which every body is owed once.
+fn close(ruby: &Ruby, body: Value) {
+    if RArray::from_value(body).is_some_and(|body| body.class().equal(ruby.class_array()).unwrap_or(false)) {
+        return;
+    }
+    let closed = match body.respond_to("close", false) {
+        Ok(true) => body.funcall::<_, _, Value>("close", ()).map(drop),
+        Ok(false) => Ok(()),
+        Err(error) => Err(error),
+    };
+    if let Err(error) = closed {
+        report(ruby, &error, "the close method of a response body raised");
+    }
+}
+
+fn persistence(exchange: &Exchange, close: bool) -> Persistence {
+    match (close, exchange.head.version()) {
+        (true, _) => Persistence::Close,
+        (false, Version::Http10) => Persistence::KeepAlive,
+        (false, Version::Http11) => Persistence::Default,
+    }
+}
+
+fn status_of(ruby: &Ruby, status: Value) -> Result<u16, Error> {
+    let number = match (Integer::from_value(status), RString::from_value(status)) {
+        (Some(integer), _) => integer.to_i64().ok(),
+        (None, Some(string)) => string.to_string()?.trim().parse().ok(),
+        (None, None) => None,
+    };
+    number
+        .and_then(|number| u16::try_from(number).ok())
+        .filter(|status| (100..=999).contains(status))
+        .ok_or_else(|| bad_answer(ruby, "the status must be an Integer from 100 to 999", status))
+}
+
+fn header_hash(ruby: &Ruby, headers: Value) -> Result<RHash, Error> {
+    match RHash::from_value(headers) {
+        Some(hash) => Ok(hash),
+        None if headers.respond_to("to_h", false)? => headers.funcall("to_h", ()),
+        None => Err(bad_answer(ruby, "the headers must be a Hash", headers)),
+    }
+}
+
+fn bad_answer(ruby: &Ruby, rule: &str, given: Value) -> Error {
+    // SAFETY: the name is copied at once.
+    let class = unsafe { given.classname() }.into_owned();
+    Error::new(ruby.exception_type_error(), format!("{rule}; got {} ({class})", inspect(given)))
+}
+
+/// The start of `inspect`: a body may be large.
+fn inspect(value: Value) -> String {
+    value.inspect().chars().take(80).collect()
+}
+
+pub(super) fn place_of(exchange: &Exchange) -> String {
+    format!(
+        "{} {}",
+        String::from_utf8_lossy(exchange.head.method()).escape_debug(),
+        String::from_utf8_lossy(exchange.head.path()).escape_debug()
+    )
+}

@@ -1,0 +1,79 @@
+//! Ruby values that Rust keeps: marked and pinned until their handle is dropped, on whatever thread.
+
+use std::slice;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use bytes::Bytes;
+use magnus::prelude::*;
+use magnus::rb_sys::{AsRawValue, FromRawValue};
+use magnus::{DataTypeFunctions, Error, RModule, RString, Ruby, TypedData, Value, gc};
+use slab::Slab;
+
+static KEPT: Mutex<Slab<rb_sys::VALUE>> = Mutex::new(Slab::new());
+
+/// Never held across a call into Ruby, so the collector, which takes it in `mark`, cannot meet its own thread here.
+fn kept() -> MutexGuard<'static, Slab<rb_sys::VALUE>> {
+    KEPT.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Keeps a Ruby value alive and in its place.
+pub(crate) struct Root(usize);
+
+impl Root {
+    pub(crate) fn new(value: Value) -> Self {
+        Self(kept().insert(value.as_raw()))
+    }
+
+    /// The value. The token proves that the lock is held, so that the collector does not run meanwhile.
+    pub(crate) fn value(&self, _ruby: &Ruby) -> Value {
+        // SAFETY: the entry was made from a `Value`, is marked and pinned since, and belongs to this handle.
+        unsafe { Value::from_raw(kept()[self.0]) }
+    }
+}
+
+impl Drop for Root {
+    fn drop(&mut self) {
+        kept().remove(self.0);
+    }
+}
+
+/// The bytes of a String, not copied: for a socket to write while Ruby goes on.
+pub(crate) fn shared_bytes(string: RString) -> Bytes {
+    // A frozen copy shares the content; when the application changes its String later, Ruby gives that one new memory.
+    let frozen = RString::new_frozen(string);
+    // SAFETY: the content of a frozen String is never changed, and the root keeps it alive and in its place.
+    let content: &'static [u8] = unsafe { slice::from_raw_parts(frozen.as_slice().as_ptr(), frozen.len()) };
+    Bytes::from_owner(FrozenString { content, _root: Root::new(frozen.as_value()) })
+}
+
+struct FrozenString {
+    content: &'static [u8],
+    _root: Root,
+}
+
+impl AsRef<[u8]> for FrozenString {
+    fn as_ref(&self) -> &[u8] {
+        self.content
+    }
+}
+
+/// The one Ruby object that the collector asks for all kept values.
+#[derive(TypedData)]
+#[magnus(class = "Iodine::Base::Roots", mark)]
+struct Roots;
+
+impl DataTypeFunctions for Roots {
+    fn mark(&self, marker: &gc::Marker) {
+        for (_, &value) in kept().iter() {
+            // SAFETY: entries are valid values; see `Root::value`.
+            marker.mark(unsafe { Value::from_raw(value) });
+        }
+    }
+}
+
+pub(crate) fn init(ruby: &Ruby, base: RModule) -> Result<(), Error> {
+    let class = base.define_class("Roots", ruby.class_object())?;
+    class.undef_default_alloc_func();
+    ruby.gc_register_mark_object(ruby.obj_wrap(Roots));
+    Ok(())
+}

@@ -1,0 +1,111 @@
+//! `Iodine::Base::Socket`: a bound, listening socket, and the limits of what it serves.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use iodine_core::net::Listener;
+use iodine_core::net::address::{Address, Scheme, Service, Url};
+use iodine_core::net::listener::BoundSocket;
+use iodine_core::settings::HttpSettings;
+use magnus::prelude::*;
+use magnus::{Error, RHash, RModule, Ruby, StaticSymbol, TryConvert, function, method};
+
+#[magnus::wrap(class = "Iodine::Base::Socket", free_immediately)]
+pub(crate) struct Socket {
+    bound: BoundSocket,
+    http: Arc<HttpSettings>,
+}
+
+impl Socket {
+    /// Binds and listens.
+    ///
+    /// `url` wins over `address` and `port`. `settings` are those of `Iodine.listen`.
+    fn bind(
+        ruby: &Ruby,
+        url: Option<String>,
+        address: Option<PathBuf>,
+        port: Option<i64>,
+        settings: RHash,
+    ) -> Result<Self, Error> {
+        let address = match url {
+            Some(url) => Url::parse(&url).map(|url| url.address),
+            None => Address::new(address.map(OsString::from).as_deref(), port),
+        }
+        .map_err(|error| Error::new(ruby.exception_arg_error(), error.to_string()))?;
+        let bound = BoundSocket::bind(&address).map_err(|error| {
+            let message = format!("Couldn't open listening socket. {address}: {error}");
+            Error::new(ruby.exception_runtime_error(), message)
+        })?;
+        Ok(Self { bound, http: Arc::new(http_settings(ruby, settings)?) })
+    }
+
+    /// A handle on the socket for a reactor.
+    pub(crate) fn listener(&self, ruby: &Ruby, id: usize) -> Result<Listener, Error> {
+        self.bound.listener(id, Arc::clone(&self.http)).map_err(|error| {
+            Error::new(ruby.exception_runtime_error(), format!("the listening socket could not be shared: {error}"))
+        })
+    }
+
+    /// `[host or nil, port]`, or `[path, nil]`
+    fn address(&self) -> (Option<String>, Option<u16>) {
+        match self.bound.address() {
+            Address::Tcp { host, port } => (host.clone(), Some(*port)),
+            Address::Unix(path) => (Some(path.to_string_lossy().into_owned()), None),
+        }
+    }
+
+    fn unlink(&self) {
+        self.bound.unlink();
+    }
+}
+
+/// What `Iodine.listen` was told: MiB, KiB and seconds; nil and 0 leave the default.
+fn http_settings(ruby: &Ruby, given: RHash) -> Result<HttpSettings, Error> {
+    let mut settings = HttpSettings::default();
+    let number = |name: &str| -> Result<Option<u64>, Error> {
+        let value = given.get(ruby.to_symbol(name)).and_then(|value| i64::try_convert(value).ok());
+        match value {
+            None | Some(0) => Ok(None),
+            Some(value) => u64::try_from(value).map(Some).map_err(|_| {
+                Error::new(ruby.exception_range_error(), format!("{name} must not be negative; got {value}"))
+            }),
+        }
+    };
+    let set_time = |name: &str, field: &mut Duration| -> Result<(), Error> {
+        if let Some(seconds) = number(name)? {
+            *field = Duration::from_secs(seconds);
+        }
+        Ok(())
+    };
+    set_time("timeout", &mut settings.keep_alive)?;
+    set_time("header_timeout", &mut settings.header_timeout)?;
+    set_time("body_timeout", &mut settings.body_timeout)?;
+    set_time("write_timeout", &mut settings.write_timeout)?;
+    if let Some(mebibytes) = number("max_body")? {
+        settings.max_body = mebibytes.saturating_mul(1 << 20);
+    }
+    if let Some(kibibytes) = number("max_headers")? {
+        settings.head.block = usize::try_from(kibibytes.saturating_mul(1 << 10)).unwrap_or(usize::MAX);
+    }
+    Ok(settings)
+}
+
+/// What a URL's scheme says: `[:http or :raw or nil, whether it asks for TLS]`.
+fn scheme(ruby: &Ruby, url: String) -> Result<(Option<StaticSymbol>, bool), Error> {
+    let url = Url::parse(&url).map_err(|error| Error::new(ruby.exception_arg_error(), error.to_string()))?;
+    let service = url.scheme.map(|scheme| match scheme.service() {
+        Service::Http => ruby.sym_new("http"),
+        Service::Raw => ruby.sym_new("raw"),
+    });
+    Ok((service, url.scheme.is_some_and(Scheme::tls)))
+}
+
+pub(crate) fn init(ruby: &Ruby, base: RModule) -> Result<(), Error> {
+    let class = base.define_class("Socket", ruby.class_object())?;
+    class.define_singleton_method("bind", function!(Socket::bind, 4))?;
+    class.define_singleton_method("scheme", function!(scheme, 1))?;
+    class.define_method("address", method!(Socket::address, 0))?;
+    class.define_method("unlink", method!(Socket::unlink, 0))
+}

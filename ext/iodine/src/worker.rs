@@ -1,0 +1,86 @@
+//! The application's threads: made by Ruby, they take jobs from the core and run them under the lock.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use iodine_core::handle::Handle;
+use iodine_core::jobs::{Consumer, Job, Taken};
+use magnus::error::ErrorType;
+use magnus::prelude::*;
+use magnus::value::LazyId;
+use magnus::{Error, RModule, Ruby, Value};
+
+use crate::gvl;
+use crate::rack::{Applications, serve};
+
+/// Runs jobs until the queue is closed. One take of the lock serves all the jobs that are there.
+///
+/// # Errors
+/// When Ruby ends the thread (`Thread#kill`, an exception raised into it).
+pub(crate) fn work(ruby: &Ruby, handle: &Handle, applications: &Arc<Applications>) -> Result<(), Error> {
+    let mut consumer = handle.jobs().consumer();
+    loop {
+        match park(ruby, handle, &mut consumer) {
+            Taken::Job(job) => {
+                run(ruby, handle, applications, job)?;
+                while let Some(job) = consumer.try_take() {
+                    run(ruby, handle, applications, job)?;
+                }
+            }
+            Taken::Interrupted => gvl::check_interrupts(ruby)?,
+            Taken::Closed => return Ok(()),
+        }
+    }
+}
+
+fn park(ruby: &Ruby, handle: &Handle, consumer: &mut Consumer) -> Taken {
+    let interrupted = AtomicBool::new(false);
+    let unblock = || {
+        interrupted.store(true, Ordering::SeqCst);
+        handle.jobs().interrupt();
+    };
+    gvl::without(ruby, || consumer.take(|| interrupted.load(Ordering::SeqCst)), unblock).unwrap_or(Taken::Interrupted)
+}
+
+fn run(ruby: &Ruby, handle: &Handle, applications: &Arc<Applications>, job: Job) -> Result<(), Error> {
+    static FIRE: LazyId = LazyId::new("fire");
+    static RUN_TASK: LazyId = LazyId::new("run_task");
+    static IDLE: LazyId = LazyId::new("idle");
+    match job {
+        Job::Request(exchange) => serve(ruby, handle, applications, exchange),
+        Job::Timer(id) => scheduler(ruby)?.funcall::<_, _, Value>(*FIRE, (id.0,)).map(drop),
+        Job::Task(id) => scheduler(ruby)?.funcall::<_, _, Value>(*RUN_TASK, (id,)).map(drop),
+        Job::Idle => scheduler(ruby)?.funcall::<_, _, Value>(*IDLE, ()).map(drop),
+    }
+}
+
+fn scheduler(ruby: &Ruby) -> Result<RModule, Error> {
+    base(ruby)?.const_get("Scheduler")
+}
+
+/// `Iodine::Base`
+pub(crate) fn base(ruby: &Ruby) -> Result<RModule, Error> {
+    ruby.class_object().const_get::<_, RModule>("Iodine")?.const_get("Base")
+}
+
+/// Tells the user about an exception of the application, in Ruby, where backtraces and log levels are known.
+pub(crate) fn report(ruby: &Ruby, error: &Error, place: &str) {
+    static REPORT: LazyId = LazyId::new("report");
+    let exception = match error.error_type() {
+        ErrorType::Exception(exception) => exception.as_value(),
+        ErrorType::Error(class, message) => match class.new_instance((message.as_ref(),)) {
+            Ok(exception) => exception.as_value(),
+            Err(_) => return log::error!("{place}: {message}"),
+        },
+        ErrorType::Jump(_) => return log::error!("{place}: the thread was told to stop"),
+    };
+    let reported = base(ruby).and_then(|base| base.funcall::<_, _, Value>(*REPORT, (exception, place)));
+    if let Err(failure) = reported {
+        log::error!("{place}: {error} (and the report failed: {failure})");
+    }
+}
+
+/// Whether the error is no exception but the end of the thread, or a `throw` to somebody above us.
+pub(crate) fn is_jump(error: &Error) -> bool {
+    matches!(error.error_type(), ErrorType::Jump(_))
+}

@@ -1,0 +1,199 @@
+# frozen_string_literal: true
+
+require_relative "iodine/version"
+require_relative "iodine/native"
+require_relative "iodine/log"
+require_relative "iodine/state"
+require_relative "iodine/scheduler"
+require_relative "iodine/empty_input"
+require_relative "iodine/listener"
+require_relative "iodine/signals"
+require_relative "iodine/worker"
+require_relative "iodine/cluster"
+require_relative "iodine/server"
+
+# A server for Rack applications, and for scripts:
+#
+#     require "iodine"
+#
+#     Iodine.threads = 4
+#     Iodine.listen(service: :http, port: 3000) { |env| [200, {}, ["Hello from #{env["PATH_INFO"]}"]] }
+#     Iodine.start
+#
+# The command `iodine` does this for a rackup file.
+module Iodine
+  # Settings that #listen falls back to. The command line fills it.
+  DEFAULT_SETTINGS = { port: ENV["PORT"] || "3000", address: nil } # rubocop:disable Style/MutableConstant
+  # An older name of DEFAULT_SETTINGS.
+  DEFAULT_HTTP_ARGS = DEFAULT_SETTINGS
+
+  # Upper bounds of #threads= and #workers=.
+  MAX_THREADS = 4095
+  MAX_WORKERS = 511
+
+  @threads = 0
+  @workers = 0
+  @verbosity = 4
+
+  module_function
+
+  # Application threads in each worker, as last set; 0 (the default) lets the server choose.
+  def threads = Iodine.instance_variable_get(:@threads)
+
+  # Sets the number of application threads in each worker process.
+  #
+  # 0 lets the server choose, -n means the number of cores divided by n. Takes effect at the next #start.
+  #
+  # Raises TypeError unless given an Integer, RangeError above 4095.
+  def threads=(number)
+    Iodine.instance_variable_set(:@threads, Base.count(number, "threads", MAX_THREADS))
+  end
+
+  # Worker processes, as last set; 0 (the default) lets the server choose.
+  def workers = Iodine.instance_variable_get(:@workers)
+
+  # Sets the number of worker processes. With 1 the process that calls #start serves by itself; with more it becomes
+  # the master and forks them.
+  #
+  # 0 lets the server choose, -n means the number of cores divided by n. Takes effect at the next #start.
+  #
+  # Raises TypeError unless given an Integer, RangeError above 511.
+  def workers=(number)
+    Iodine.instance_variable_set(:@workers, Base.count(number, "workers", MAX_WORKERS))
+  end
+
+  # The log level: 0 silent, 1 fatal, 2 errors, 3 warnings, 4 information (the default), 5 debugging.
+  def verbosity = Iodine.instance_variable_get(:@verbosity)
+
+  # Sets the log level. Raises TypeError unless given an Integer.
+  def verbosity=(level)
+    raise TypeError, "verbosity must be an Integer, got #{level.inspect}" unless level.is_a?(Integer)
+
+    Iodine.instance_variable_set(:@verbosity, level)
+    Base.native_verbosity = level
+  end
+
+  # Opens a listening socket, at once; connections are accepted from #start on. Returns the handler.
+  #
+  #     Iodine.listen(service: :http, port: 3000, handler: app)
+  #     Iodine.listen(url: "http://127.0.0.1:3000") { |env| [200, {}, ["hi"]] }
+  #     Iodine.listen(service: :http, address: "/run/app.sock", handler: app)
+  #
+  # Options, each of which falls back to DEFAULT_SETTINGS:
+  #
+  # [url] where to listen, instead of address and port; its scheme stands for the service
+  # [service] `:http` (or `:ws`)
+  # [handler] the Rack application; a block does as well
+  # [address] host name, IP address, or the path of a Unix socket; nil is every interface
+  # [port] Integer or numeric String; 0 is any free port
+  # [max_body] largest request body, MiB; 50
+  # [max_headers] largest request head, KiB; 32
+  # [timeout] seconds a kept connection may be idle; 40
+  # [header_timeout] seconds from the first byte of a request to the end of its head; 20
+  # [body_timeout] longest pause within a request body, seconds; 30
+  # [write_timeout] longest pause of a client that does not read, seconds; 60
+  #
+  # Raises TypeError unless given a Hash, ArgumentError without a handler or with an address that cannot be,
+  # RuntimeError when the socket cannot be opened.
+  def listen(options = nil, **keywords, &block)
+    raise TypeError, "Iodine.listen takes a Hash of options, got #{options.inspect}" unless [Hash, NilClass].any? { |type| type === options } # rubocop:disable Layout/LineLength
+
+    listener = Base::Listener.open((options || {}).merge(keywords), block)
+    Base::Server.add(listener)
+    listener.handler
+  end
+
+  # Serves until #stop, SIGINT or SIGTERM. Returns Iodine. Raises RuntimeError when the server runs already.
+  def start
+    Base::Server.start
+    Iodine
+  end
+
+  # Asks the server of this process to stop: running requests are answered first. In a worker of a cluster the master
+  # then starts another one. Returns Iodine.
+  def stop
+    Base::Server.stop
+    Iodine
+  end
+
+  # True from #start until the server is asked to stop.
+  def running? = Base::Server.running?
+
+  # True in the process that called #start, and before.
+  def master? = Base::Server.master?
+
+  # True in a process that serves requests, from before its `:on_start` callbacks on.
+  def worker? = Base::Server.worker?
+
+  # Queues a block to be run by one of the server's threads as soon as it can. Returns the block.
+  #
+  # Blocks queued before #start run in the master and in each worker.
+  def run(&block)
+    raise LocalJumpError, "no block given (Iodine.run)" unless block
+
+    Base::Scheduler.run(block)
+  end
+
+  # Runs a block once, in so many milliseconds (Integer). Returns the block. Raises TypeError for other numbers.
+  def run_after(milliseconds, &block)
+    raise LocalJumpError, "no block given (Iodine.run_after)" unless block
+
+    Base::Scheduler.run_after(milliseconds || 0, block)
+  end
+
+  # Runs a block every so many milliseconds (Integer), `repetitions` times; nil and 0 are for ever. The next interval
+  # begins when the block has returned. Returns the block, or nil for an interval of 0 without end.
+  def run_every(milliseconds, repetitions = nil, &block)
+    raise LocalJumpError, "no block given (Iodine.run_every)" unless block
+
+    Base::Scheduler.run_every(milliseconds, repetitions || 0, block)
+  end
+
+  # Runs a block once, the next time the server has nothing left to do after some work. Returns the block.
+  def on_idle(&block)
+    raise LocalJumpError, "no block given (Iodine.on_idle)" unless block
+
+    Base::Scheduler.on_idle(block)
+  end
+
+  # Runs a block whenever the process reaches a state. Returns the block.
+  #
+  # [:pre_start] in the master, before it forks
+  # [:before_fork] in the master, before each fork
+  # [:after_fork] in both processes, after each fork
+  # [:enter_child, :enter_master] in one of them, after `:after_fork`
+  # [:on_start] in each worker, before it accepts connections
+  # [:start_shutdown] in every process, when it is told to stop
+  # [:on_finish] in every process, at its end
+  # [:on_parent_crush] in a worker whose master is gone
+  # [:on_child_crush] in the master, when a worker has died
+  #
+  # Raises TypeError for another state.
+  def on_state(state, &block)
+    raise LocalJumpError, "no block given (Iodine.on_state)" unless block
+
+    Base::State.add(state, block)
+  end
+
+  class << self
+    alias defer run
+  end
+
+  # Parts of the server that are no public API.
+  module Base
+    # Checks a number of threads or workers.
+    def self.count(number, name, limit)
+      raise TypeError, "#{name} must be an Integer, got #{number.inspect}" unless number.is_a?(Integer)
+      raise RangeError, "#{name} must be at most #{limit}, got #{number}" if number > limit
+
+      number
+    end
+  end
+end
+
+require_relative "iodine/rack"
+
+if defined?(IODINE_PARSE_CLI) && IODINE_PARSE_CLI
+  require_relative "iodine/cli"
+  Iodine::Base::CLI.parse
+end

@@ -1,0 +1,106 @@
+# frozen_string_literal: true
+
+module Iodine
+  module Base
+    # A listening socket and the Rack application behind it.
+    class Listener
+      # Option keys that never come from DEFAULT_SETTINGS.
+      NO_DEFAULT = %i[url service body].freeze
+
+      # The Rack application.
+      attr_reader :handler
+
+      # Checks the options of Iodine.listen and opens the socket.
+      def self.open(given, block)
+        defaults = DEFAULT_SETTINGS.reject { |key, _| NO_DEFAULT.include?(key) }
+        options = defaults.merge(given.compact)
+        handler = options[:handler] || deprecated_app(given) || block
+        raise ArgumentError, "a :handler is required." unless handler
+
+        new(options, handler)
+      end
+
+      def self.deprecated_app(given)
+        Log.warning("the :app option of Iodine.listen is deprecated, use :handler") if given[:app]
+        given[:app]
+      end
+      private_class_method :deprecated_app
+
+      def initialize(options, handler)
+        @handler = handler
+        service, tls = options[:url] ? Socket.scheme(options[:url].to_s) : [nil, false]
+        check_service(service || service_named(options[:service]), tls || options[:tls])
+        @socket = Socket.bind(options[:url]&.to_s, address(options), port(options[:port]), options)
+        Log.info("Listening on #{self}")
+      end
+
+      # Has +reactor+ accept connections, for a process with so many threads and workers.
+      def serve(reactor, threads:, workers:)
+        reactor.listen(@socket, @handler, environment(threads, workers))
+      end
+
+      # Removes the file of a Unix socket.
+      def unlink = @socket.unlink
+
+      def to_s
+        host, port = @socket.address
+        port ? "port #{port}" : "Unix Socket at #{host}"
+      end
+
+      private
+
+      def check_service(service, tls)
+        raise ArgumentError, "raw connections are not in this version; use service: :http" unless service == :http
+        raise ArgumentError, "TLS is not in this version" if tls
+      end
+
+      # Only the first letter matters.
+      def service_named(name)
+        case name.to_s
+        when "https", "wss" then raise ArgumentError, "TLS is not in this version"
+        when /\A[hw]/ then :http
+        else :raw
+        end
+      end
+
+      def address(options)
+        value = options[:address]
+        value.to_s unless value.nil? || value.to_s.empty?
+      end
+
+      def port(value)
+        case value
+        when nil, Integer then value
+        when /\A\s*\d+\s*\z/ then value.to_i
+        else raise "the port must be a number, got #{value.inspect}"
+        end
+      end
+
+      # What the environments of all its requests have in common. Host and port are those of requests without a Host.
+      def environment(threads, workers)
+        host, port = @socket.address
+        {
+          "rack.version" => [1, 3].freeze,
+          "rack.errors" => $stderr,
+          "rack.input" => EmptyInput.new.freeze,
+          "rack.multithread" => threads > 1,
+          "rack.multiprocess" => workers > 1,
+          "rack.run_once" => false,
+          "rack.url_scheme" => -"http",
+          "rack.hijack?" => true,
+          "rack.upgrade?" => nil,
+          "rack.upgrade" => nil,
+          "SCRIPT_NAME" => script_name,
+          "SERVER_NAME" => port && host ? -host : -"localhost",
+          "SERVER_PORT" => -(port || 80).to_s,
+          "SERVER_SOFTWARE" => -"iodine/#{VERSION}"
+        }
+      end
+
+      def script_name
+        name = ENV.fetch("SCRIPT_NAME", "")
+        name == "/" ? -"" : -name
+      end
+    end
+  end
+end

@@ -1,0 +1,97 @@
+# frozen_string_literal: true
+
+module Iodine
+  module Base
+    # The life of the server in this process.
+    module Server
+      # Seconds that running requests have to finish once the server is told to stop.
+      SHUTDOWN_TIMEOUT = 5
+
+      @listeners = []
+      @events = nil
+      @running = false
+      @master = true
+      @worker = false
+
+      class << self
+        def running? = @running
+        def master? = @master
+        def worker? = @worker
+
+        # Adds a listener, for this start or the next one.
+        def add(listener)
+          raise "a listener cannot be added while the server is running" if @events
+
+          @listeners << listener
+        end
+
+        # Serves until told to stop.
+        def start
+          raise "Iodine already running!" if @events
+
+          @events = Thread::Queue.new
+          threads, workers, capped = Base.concurrency(Iodine.threads, Iodine.workers)
+          announce(threads, workers, capped)
+          Signals.install(@events)
+          State.reach(:pre_start)
+          @running = true
+          @worker = workers == 1
+          (workers == 1 ? Worker : Cluster).new(
+            listeners: @listeners, threads: threads, workers: workers, events: @events
+          ).run
+        ensure
+          finish if @events && @master
+        end
+
+        # Asks for the end.
+        def stop = @events&.push(:stop)
+
+        # The end has begun.
+        def stopping = @running = false
+
+        # In a forked process.
+        def enter_worker(events)
+          @events = events
+          @master = false
+          @worker = true
+          Signals.inherit(events)
+          Scheduler.inherit
+        end
+
+        # Seconds, from DEFAULT_SETTINGS[:shutdown_timeout].
+        def shutdown_timeout
+          Float(DEFAULT_SETTINGS[:shutdown_timeout] || SHUTDOWN_TIMEOUT)
+        end
+
+        private
+
+        def finish
+          @running = false
+          @listeners.each(&:unlink)
+          @listeners.clear
+          State.reach(:on_finish)
+          Signals.restore
+          Log.info("  ---  Shutdown Complete  ---")
+        ensure
+          @events = nil
+        end
+
+        def announce(threads, workers, capped)
+          if capped
+            Log.warning("this machine has more than 8 cores, of which 8 are used: " \
+                        "choose a number of threads and workers (-t, -w)")
+          end
+          Log.info(<<~TEXT)
+            Starting up Iodine:
+             * Iodine #{VERSION}
+             * Ruby #{RUBY_VERSION}
+             * #{workers} Workers X #{threads} Threads per worker.
+             * Maximum #{Process.getrlimit(:NOFILE).first} open files / sockets per worker.
+             * Master (root) process: #{Process.pid}.
+             * Press ^C to stop
+          TEXT
+        end
+      end
+    end
+  end
+end
