@@ -189,9 +189,9 @@ RSpec.describe "HTTP/1.1" do
       end
 
       it "leaves percent-encoding, methods and queries as they came" do
-        response = server.request("get /a%2Fb//c?d?e=%zz HTTP/1.1\r\nHost: a.test\r\n\r\n")
+        response = server.request("get /a%2Fb//c?d?e=%7a+ HTTP/1.1\r\nHost: a.test\r\n\r\n")
 
-        expect(facts(response).first(3)).to eq(["get", "/a%2Fb//c", "d?e=%zz"])
+        expect(facts(response).first(3)).to eq(["get", "/a%2Fb//c", "d?e=%7a+"])
       end
     end
 

@@ -76,7 +76,7 @@ module Refusals
     ["Transfer-Encoding identity", 400, post("Transfer-Encoding: identity")],
     ["Transfer-Encoding gzip", 400, post("Transfer-Encoding: gzip")],
     ["Transfer-Encoding gzip, chunked", 501, post("Transfer-Encoding: gzip, chunked", body: EMPTY_CHUNKED)],
-    ["Transfer-Encoding gzip and chunked in two lines", 501,
+    ["Transfer-Encoding gzip and chunked in two lines", [400, 501],
      post("Transfer-Encoding: gzip", "Transfer-Encoding: chunked", body: EMPTY_CHUNKED)],
     ["Transfer-Encoding chunked, gzip", 400, post("Transfer-Encoding: chunked, gzip", body: EMPTY_CHUNKED)],
     ["Transfer-Encoding chunked, identity", 400, post("Transfer-Encoding: chunked, identity", body: EMPTY_CHUNKED)],
@@ -218,7 +218,7 @@ module Refusals
     ["version HTTP/+1.1", [400, 505], line("GET /refused HTTP/+1.1")],
     ["version HTTPS/1.1", [400, 505], line("GET /refused HTTPS/1.1")],
 
-    # Percent-encoding of the path, RFC 3986 section 2.1.
+    # Percent-encoding, RFC 3986 section 2.1.
     ["percent sign at the end", 400, target("/a%")],
     ["percent sign with one digit", 400, target("/a%4")],
     ["percent sign with one digit before a slash", 400, target("/a%4/b")],
@@ -226,6 +226,8 @@ module Refusals
     ["percent sign twice", 400, target("/a%%41")],
     ["percent sign before the query", 400, target("/a%?b")],
     ["percent sign with +1", 400, target("/a%+1")],
+    ["malformed percent-encoding in the query", 400, target("/a?b=%zz&c")],
+    ["percent sign at the end of the query", 400, target("/a?b=100%")],
     ["malformed percent-encoding in absolute-form", 400, target("http://a.test/a%4")],
 
     # Limits.

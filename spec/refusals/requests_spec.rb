@@ -89,6 +89,7 @@ RSpec.describe "Requests over raw sockets" do
           [refusal.responses[0].status, refusal.ended]
         end
 
+        expect(outcomes.size).to eq(cuts(bytes).size)
         expect(outcomes.reject { |_, outcome| outcome == [whole, true] }).to be_empty
         expect(seen).to be_empty
       end
