@@ -1,6 +1,7 @@
 # frozen_string_literal: true
 
 # Rack::Lint around every way to read a body and every shape of a response.
+require "uri" # which Rack::Lint uses and does not require
 require "rack"
 require "rack/lint"
 require "stringio"

@@ -42,8 +42,8 @@ run(lambda do |env|
     end
     [200, text.merge("rack.hijack" => hijack, "x-partial" => "yes"), ["never sent"]]
   when "/hints"
-    env["rack.early_hints"].call("link" => "</a.css>; rel=preload\n</b.js>; rel=preload")
-    env["rack.early_hints"].call("link" => ["</c.js>; rel=preload"])
+    env["rack.early_hints"]&.call("link" => "</a.css>; rel=preload\n</b.js>; rel=preload")
+    env["rack.early_hints"]&.call("link" => ["</c.js>; rel=preload"])
     [200, text, ["after the hints"]]
   when "/finished", "/finished-error", "/finished-body"
     env["rack.response_finished"] << note["first"] << note["second"]
