@@ -104,7 +104,7 @@ RSpec.describe "Rails", if: Gem::Specification.any? { |gem| gem.name == "railtie
       folder = application
       Support::Server.new([RbConfig.ruby, "-I#{Support::ROOT}/lib", "-riodine", "bin/rails", "server", "-u", "iodine",
                            "-b", "127.0.0.1", "-p", "0", "-e", "production"],
-                          chdir: folder, env: { "RAILS_MAX_THREADS" => "5", "RAILS_LOG_TO_STDOUT" => "1" })
+                          chdir: folder)
     end
 
     it_behaves_like "a Rails application"
