@@ -73,7 +73,8 @@ module Iodine
     Base.native_verbosity = level
   end
 
-  # Opens a listening socket, at once; connections are accepted from #start on. Returns the handler.
+  # Opens a listening socket, at once; connections are accepted from #start on, or at once in a process that serves
+  # already. Returns the handler.
   #
   #     Iodine.listen(service: :http, port: 3000, handler: app)
   #     Iodine.listen(url: "http://127.0.0.1:3000") { |env| [200, {}, ["hi"]] }
@@ -93,13 +94,12 @@ module Iodine
   # [body_timeout] longest pause within a request body, seconds; 30
   # [write_timeout] longest pause of a client that does not read, seconds; 60
   #
-  # Raises TypeError unless given a Hash, ArgumentError without a handler or with an address that cannot be,
-  # RuntimeError when the socket cannot be opened.
-  def listen(options = nil, **keywords, &block)
-    raise TypeError, "Iodine.listen takes a Hash of options, got #{options.inspect}" unless [Hash, NilClass].any? { |type| type === options } # rubocop:disable Layout/LineLength
+  # Raises TypeError unless given a Hash, ArgumentError without a handler, RuntimeError when the socket cannot be
+  # opened, or in the master of a cluster that is running.
+  def listen(options = {}, **keywords, &block)
+    raise TypeError, "Iodine.listen takes a Hash of options, got #{options.inspect}" unless options.is_a?(Hash)
 
-    listener = Base::Listener.open((options || {}).merge(keywords), block)
-    Base::Server.add(listener)
+    listener = Base::Server.listen { Base::Listener.open(options.merge(keywords), block) }
     listener.handler
   end
 
@@ -192,6 +192,7 @@ module Iodine
 end
 
 require_relative "iodine/rack"
+require_relative "iodine/deprecated"
 
 if defined?(IODINE_PARSE_CLI) && IODINE_PARSE_CLI
   require_relative "iodine/cli"

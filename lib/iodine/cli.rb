@@ -27,13 +27,12 @@ module Iodine
         log: "-log",
         max_msg: "-max-msg",
         ping: "-ping",
-        tls: "-tls",
-        tls_cert: "-tls-cert",
-        tls_key: "-tls-key",
-        tls_password: "-tls-pass",
         redis: "-redis",
         redis_ping: "-redis-ping"
       }.freeze
+
+      # Flags for encryption, which is not in this version either: to serve without it would betray who asked for it.
+      ENCRYPTION = { tls: "-tls", tls_cert: "-tls-cert", tls_key: "-tls-key", tls_password: "-tls-pass" }.freeze
 
       # Arguments that are stored in DEFAULT_SETTINGS, and the key of each. Those that end in an underscore belong to
       # the command alone.
@@ -73,6 +72,8 @@ module Iodine
         # Runs the command: parses ARGV, unless that is done, and serves the application until the server stops.
         def call
           parse unless @parsed
+          raise Failure, "#{@encryption} cannot be honoured: TLS is not in this version" if @encryption
+
           PidFile.new(settings.delete(:pid_)).install if settings[:pid_]
           load_configuration(settings.delete(:conf_)) if settings[:conf_]
           app = Application.choose(settings[:filename_]).load
@@ -120,6 +121,7 @@ module Iodine
         end
 
         def announce(arguments)
+          @encryption = ENCRYPTION.find { |name, _| arguments.key?(name) }&.last
           arguments[:warnings].each { |message| warning(message) }
           UNAVAILABLE.each { |name, flag| warning("#{flag} has no effect in this version") if arguments.key?(name) }
         end

@@ -75,7 +75,7 @@ module Iodine
         watch_master(events)
         State.reach(:after_fork)
         State.reach(:enter_child)
-        Worker.new(listeners: @listeners, threads: @threads, workers: @workers, events: events).run
+        Server.serve_as(Worker.new(listeners: @listeners, threads: @threads, workers: @workers, events: events))
         State.reach(:on_finish)
       end
 

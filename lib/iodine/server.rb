@@ -9,6 +9,7 @@ module Iodine
 
       @listeners = []
       @events = nil
+      @process = nil
       @running = false
       @master = true
       @worker = false
@@ -18,11 +19,13 @@ module Iodine
         def master? = @master
         def worker? = @worker
 
-        # Adds a listener, for this start or the next one.
-        def add(listener)
-          raise "a listener cannot be added while the server is running" if @events
+        # Adds the listener that the block opens: for the next start, or at once where requests are served already.
+        def listen
+          raise "listeners cannot be added to a running cluster from its master" if @events && !@worker
 
-          @listeners << listener
+          listener = yield
+          @process.is_a?(Worker) ? @process.add(listener) : @listeners << listener
+          listener
         end
 
         # Serves until told to stop.
@@ -30,17 +33,18 @@ module Iodine
           raise "Iodine already running!" if @events
 
           @events = Thread::Queue.new
-          threads, workers, capped = Base.concurrency(Iodine.threads, Iodine.workers)
-          announce(threads, workers, capped)
-          Signals.install(@events)
-          State.reach(:pre_start)
-          @running = true
-          @worker = workers == 1
-          (workers == 1 ? Worker : Cluster).new(
-            listeners: @listeners, threads: threads, workers: workers, events: @events
-          ).run
-        ensure
-          finish if @events && @master
+          begin
+            Signals.install(@events)
+            serve(*Base.concurrency(Iodine.threads, Iodine.workers))
+          ensure
+            finish if @master
+          end
+        end
+
+        # This process begins to serve.
+        def serve_as(process)
+          @process = process
+          process.run
         end
 
         # Asks for the end.
@@ -65,6 +69,15 @@ module Iodine
 
         private
 
+        def serve(threads, workers, capped)
+          announce(threads, workers, capped)
+          State.reach(:pre_start)
+          @running = true
+          @worker = workers == 1
+          type = @worker ? Worker : Cluster
+          serve_as(type.new(listeners: @listeners, threads: threads, workers: workers, events: @events))
+        end
+
         def finish
           @running = false
           @listeners.each(&:unlink)
@@ -73,7 +86,7 @@ module Iodine
           Signals.restore
           Log.info("  ---  Shutdown Complete  ---")
         ensure
-          @events = nil
+          @events = @process = nil
         end
 
         def announce(threads, workers, capped)

@@ -17,6 +17,7 @@ module Iodine
         @pool = []
         @lock = Mutex.new
         @stopping = false
+        @serving = false
       end
 
       # Serves until an event says stop.
@@ -25,14 +26,25 @@ module Iodine
         State.reach(:on_start)
         Scheduler.attach(@reactor)
         @threads.times { start_thread }
-        @listeners.each { |listener| listener.serve(@reactor, threads: @threads, workers: @workers) }
+        @listeners.dup.each { |listener| serve(listener) }
+        @serving = true
         Log.info("#{Process.pid} is running.") if @workers > 1
         wait_for_stop
       ensure
         shut_down
       end
 
+      # Adds a listener while it runs, or before.
+      def add(listener)
+        @listeners << listener
+        serve(listener) if @serving
+      end
+
       private
+
+      def serve(listener)
+        listener.serve(@reactor, threads: @threads, workers: @workers)
+      end
 
       def wait_for_stop
         loop do

@@ -27,23 +27,13 @@ pub struct Exchange {
     pub peer: Option<Arc<str>>,
     /// What the application answers.
     pub response: Response,
-    /// The request that came behind this one on the same connection, to be run after it. It must not be run when this
-    /// one's response closes the connection.
+    /// The request that came behind this one on the same connection. It is to be taken out and run after this one,
+    /// unless this one's response closes the connection; if it is still here when the answer comes, the reactor hands
+    /// it out again.
     pub next: Option<Box<Exchange>>,
 }
 
 impl Exchange {
-    /// The bytes of the requests behind this one, which will not be run: for who takes the connection over.
-    pub fn take_behind(&mut self) -> Vec<u8> {
-        let mut bytes = Vec::new();
-        let mut behind = self.next.take();
-        while let Some(mut exchange) = behind {
-            bytes.extend_from_slice(exchange.head.raw());
-            behind = exchange.next.take();
-        }
-        bytes
-    }
-
     /// Makes it ready for another request; buffers up to a bound are kept.
     pub fn clear(&mut self) {
         self.head.clear();

@@ -38,8 +38,10 @@ pub(crate) enum Command {
     Write(ConnectionId, Bytes),
     /// A part of a file, as a part of a response that is still being produced.
     WriteFile(ConnectionId, File, u64, u64),
-    /// From now on `Gate` holds back the producer of this connection's response.
-    Stream(ConnectionId, Arc<Gate>),
+    /// A response that begins with these bytes is being produced; `Gate` holds its producer back.
+    Stream(ConnectionId, Vec<u8>, Arc<Gate>),
+    /// The producer of the response failed; the exchange has another one, for the case that nothing was sent yet.
+    Fail(Box<Exchange>),
     Abort(ConnectionId),
     Hijack(ConnectionId, SyncSender<Hijacked>),
     Timer(TimerId, Duration),
@@ -53,8 +55,7 @@ pub(crate) enum Command {
 pub struct Hijacked {
     /// The socket, non-blocking.
     pub socket: OwnedFd,
-    /// Bytes the peer has sent of which no request was made. Those of requests that were read ahead come before them
-    /// ([`Exchange::take_behind`]).
+    /// Bytes the peer has sent of which no request was made. Those of requests that were read ahead come before them.
     pub unread: Vec<u8>,
 }
 
@@ -76,11 +77,19 @@ impl Handle {
         self.send(Command::Answer(exchange));
     }
 
-    /// Starts an answer that is produced bit by bit; `answer` ends it.
-    pub fn stream(&self, connection: ConnectionId) -> Stream {
+    /// Starts an answer that is produced bit by bit, with its head; `answer` or `fail` ends it.
+    ///
+    /// The head leaves with the first bytes of the body, or in a moment when they take their time.
+    pub fn stream(&self, connection: ConnectionId, head: Vec<u8>) -> Stream {
         let gate = Arc::new(Gate::default());
-        self.send(Command::Stream(connection, Arc::clone(&gate)));
+        self.send(Command::Stream(connection, head, Arc::clone(&gate)));
         Stream { handle: self.clone(), connection, gate }
+    }
+
+    /// Breaks off an answer that was being produced: what there is of it leaves, and the connection is closed, so that
+    /// the peer cannot take it for complete. When nothing has left yet, `exchange.response` is sent instead.
+    pub fn fail(&self, exchange: Box<Exchange>) {
+        self.send(Command::Fail(exchange));
     }
 
     /// Writes bytes ahead of the answer: an interim response (RFC 9110, 15.2).
@@ -131,6 +140,7 @@ impl Handle {
     /// Asks for one [`Job::Idle`](crate::jobs::Job::Idle), the next time there is nothing left to do after some work.
     pub fn notify_idle(&self) {
         self.0.wants_idle.store(true, Ordering::Relaxed);
+        self.wake();
     }
 
     pub(crate) fn wants_idle(&self) -> bool {
@@ -153,7 +163,11 @@ impl Handle {
 
     pub(crate) fn send(&self, command: Command) {
         self.0.commands.lock().unwrap_or_else(PoisonError::into_inner).push(command);
-        // SeqCst on both sides: either this thread sees the reactor asleep, or the reactor sees the command.
+        self.wake();
+    }
+
+    fn wake(&self) {
+        // SeqCst on both sides: either this thread sees the reactor asleep, or the reactor sees what was sent.
         if self.0.sleeping.swap(false, Ordering::SeqCst)
             && let Err(error) = self.0.waker.wake()
         {

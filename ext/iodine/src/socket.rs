@@ -33,11 +33,8 @@ impl Socket {
             Some(url) => Url::parse(&url).map(|url| url.address),
             None => Address::new(address.map(OsString::from).as_deref(), port),
         }
-        .map_err(|error| Error::new(ruby.exception_arg_error(), error.to_string()))?;
-        let bound = BoundSocket::bind(&address).map_err(|error| {
-            let message = format!("Couldn't open listening socket. {address}: {error}");
-            Error::new(ruby.exception_runtime_error(), message)
-        })?;
+        .map_err(|error| not_opened(ruby, &error.to_string()))?;
+        let bound = BoundSocket::bind(&address).map_err(|error| not_opened(ruby, &format!("{address}: {error}")))?;
         Ok(Self { bound, http: Arc::new(http_settings(ruby, settings)?) })
     }
 
@@ -59,6 +56,10 @@ impl Socket {
     fn unlink(&self) {
         self.bound.unlink();
     }
+}
+
+fn not_opened(ruby: &Ruby, reason: &str) -> Error {
+    Error::new(ruby.exception_runtime_error(), format!("Couldn't open listening socket. {reason}"))
 }
 
 /// What `Iodine.listen` was told: MiB, KiB and seconds; nil and 0 leave the default.

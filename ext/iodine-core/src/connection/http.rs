@@ -8,7 +8,7 @@ use iodine_proto::http1::{self, BodyReader, Framing, HeadReader, Persistence, Re
 
 use super::Turn;
 use crate::date;
-use crate::exchange::{Exchange, Response, ResponseBody};
+use crate::exchange::{Exchange, ResponseBody};
 use crate::jobs::Job;
 use crate::net::write_queue::WriteQueue;
 use crate::reactor::ConnectionId;
@@ -99,11 +99,12 @@ impl Http {
     }
 
     /// Writes the answer to the oldest request in flight.
-    pub(crate) fn answer(&mut self, id: ConnectionId, response: &mut Response, turn: &mut Turn, out: &mut WriteQueue) {
+    pub(crate) fn answer(&mut self, id: ConnectionId, exchange: &mut Exchange, turn: &mut Turn, out: &mut WriteQueue) {
         if self.in_flight == 0 {
             return;
         }
         self.in_flight -= 1;
+        let response = &mut exchange.response;
         out.push(&response.head);
         match std::mem::take(&mut response.body) {
             ResponseBody::Sent => {}
@@ -114,10 +115,18 @@ impl Http {
             // The application has not run those behind it.
             self.in_flight = 0;
             self.stop_reading();
+        } else if let Some(behind) = exchange.next.take() {
+            turn.jobs.push(Job::Request(behind));
         } else if self.in_flight == 0 {
             self.parse_input(turn);
         }
         self.proceed(id, turn, out);
+    }
+
+    /// The answer in flight cannot be completed, and so nothing can follow it.
+    pub(crate) fn break_off(&mut self) {
+        self.in_flight = 0;
+        self.stop_reading();
     }
 
     /// The peer will send nothing more.

@@ -36,7 +36,8 @@ pub(crate) struct Turn {
     pub(crate) exchanges: ExchangePool,
 }
 
-/// Exchanges to be used again.
+/// Exchanges to be used again. Boxed, because that is how they travel.
+#[allow(clippy::vec_box)]
 #[derive(Default)]
 pub(crate) struct ExchangePool(Vec<Box<Exchange>>);
 
@@ -70,6 +71,8 @@ pub(crate) struct Connection {
     ended: bool,
     stage: Stage,
     gate: Option<Arc<Gate>>,
+    /// The head of a response that is being produced, until the first bytes of its body come.
+    held: Option<Vec<u8>>,
     hijacker: Option<SyncSender<Hijacked>>,
     /// When the peer has kept us waiting for too long.
     pub(crate) deadline: Option<Instant>,
@@ -110,6 +113,7 @@ impl Connection {
             ended: false,
             stage: Stage::Open,
             gate: None,
+            held: None,
             hijacker: None,
             deadline: None,
             alarm: None,
@@ -152,10 +156,33 @@ impl Connection {
         Ok(())
     }
 
-    /// Takes an answer from the application.
+    /// Takes an answer from the application, or the end of one that was produced.
     pub(crate) fn answer(&mut self, exchange: &mut Exchange, turn: &mut Turn) {
+        self.release_head();
         self.gate = None;
-        self.http.answer(self.id, &mut exchange.response, turn, &mut self.out);
+        self.http.answer(self.id, exchange, turn, &mut self.out);
+    }
+
+    /// A response begins to be produced. `gate` holds the producer back.
+    pub(crate) fn stream(&mut self, head: Vec<u8>, gate: Arc<Gate>) {
+        self.held = Some(head);
+        self.gate = Some(gate);
+    }
+
+    /// The head of a response that is being produced need not wait any longer.
+    pub(crate) fn release_head(&mut self) {
+        if let Some(head) = self.held.take() {
+            self.out.push(&head);
+        }
+    }
+
+    /// The response will not be completed. When nothing of it has left, the one in the exchange takes its place.
+    pub(crate) fn fail(&mut self, exchange: &mut Exchange, turn: &mut Turn) {
+        self.gate = None;
+        match self.held.take() {
+            Some(_) => self.http.answer(self.id, exchange, turn, &mut self.out),
+            None => self.http.break_off(),
+        }
     }
 
     /// The end of a turn: writes, and finds out what becomes of the connection.
@@ -189,17 +216,14 @@ impl Connection {
 
     /// Appends bytes of the running answer.
     pub(crate) fn write(&mut self, bytes: Bytes) {
+        self.release_head();
         self.out.push_shared(bytes);
     }
 
     /// Appends a part of a file to the running answer.
     pub(crate) fn write_file(&mut self, file: File, offset: u64, length: u64) {
+        self.release_head();
         self.out.push_file(file, offset, length);
-    }
-
-    /// `gate` holds the producer of the running answer back.
-    pub(crate) fn throttle(&mut self, gate: Arc<Gate>) {
-        self.gate = Some(gate);
     }
 
     /// The socket goes to `hijacker` once all is written.

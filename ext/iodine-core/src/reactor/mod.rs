@@ -13,6 +13,7 @@ use mio::event::Event;
 use mio::{Events, Poll, Token, Waker};
 use slab::Slab;
 
+use crate::connection::gate::Gate;
 use crate::connection::http::Http;
 use crate::connection::{Connection, ExchangePool, Turn, Verdict};
 use crate::exchange::Exchange;
@@ -32,6 +33,9 @@ const ACCEPTED_AT_ONCE: usize = 64;
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// After this long without a job taken, threads that are at work count as blocked and others are woken.
 const ROUSE: Duration = Duration::from_millis(1);
+/// How long the head of a produced response waits for the first bytes of its body. Together they are one packet, and a
+/// body that fails at once can still become an error.
+const HELD_HEAD: Duration = Duration::from_millis(5);
 /// How soon to look again whether the application's threads have become idle, when somebody waits for that.
 const IDLE_CHECK: Duration = Duration::from_millis(5);
 
@@ -278,10 +282,8 @@ impl Reactor {
             Command::WriteFile(id, file, offset, length) => {
                 self.with(id, |connection| connection.write_file(file, offset, length));
             }
-            Command::Stream(id, gate) => match find(&mut self.connections, id) {
-                Some(connection) => connection.throttle(gate),
-                None => gate.close(),
-            },
+            Command::Stream(id, head, gate) => self.stream(id, head, gate),
+            Command::Fail(exchange) => self.fail(exchange),
             Command::Hijack(id, hijacker) => self.with(id, |connection| connection.hijack(hijacker)),
             Command::Abort(id) => self.close(id),
             Command::Timer(id, delay) => self.alarms.set(self.turn.now + delay, Alarm::Timer(id)),
@@ -303,6 +305,25 @@ impl Reactor {
         let id = exchange.connection;
         if let Some(connection) = find(&mut self.connections, id) {
             connection.answer(&mut exchange, &mut self.turn);
+            self.touch(id);
+        }
+        self.turn.exchanges.put(exchange);
+    }
+
+    fn stream(&mut self, id: ConnectionId, head: Vec<u8>, gate: Arc<Gate>) {
+        match find(&mut self.connections, id) {
+            Some(connection) => {
+                connection.stream(head, gate);
+                self.alarms.set(self.turn.now + HELD_HEAD, Alarm::Head(id));
+            }
+            None => gate.close(),
+        }
+    }
+
+    fn fail(&mut self, mut exchange: Box<Exchange>) {
+        let id = exchange.connection;
+        if let Some(connection) = find(&mut self.connections, id) {
+            connection.fail(&mut exchange, &mut self.turn);
             self.touch(id);
         }
         self.turn.exchanges.put(exchange);
@@ -335,6 +356,7 @@ impl Reactor {
             match alarm {
                 Alarm::Connection(id) => self.check_deadline(id, at),
                 Alarm::Timer(id) => self.turn.jobs.push(Job::Timer(id)),
+                Alarm::Head(id) => self.with(id, Connection::release_head),
                 Alarm::Accept => self.listeners.iter_mut().for_each(|accepting| accepting.ready = true),
                 Alarm::Drain => self.cut_off(),
             }
@@ -407,6 +429,7 @@ impl Reactor {
         } else if self.was_busy && self.jobs.is_quiet() {
             self.was_busy = false;
             if self.handle.take_wants_idle() {
+                self.was_busy = true;
                 self.jobs.push(Job::Idle);
             }
         }

@@ -17,6 +17,8 @@ pub(crate) enum Alarm {
     /// telling: an alarm that comes early is set again.
     Connection(ConnectionId),
     Timer(TimerId),
+    /// The head of a produced response has waited long enough for its body.
+    Head(ConnectionId),
     /// Accepting was put off because no descriptor was left.
     Accept,
     /// Draining has taken long enough.

@@ -84,6 +84,11 @@ impl Head {
         self.host.of(&self.bytes)
     }
 
+    /// Host and port as given: `example.com:8080`.
+    pub fn authority(&self) -> &[u8] {
+        self.port.map_or(self.host, |port| self.host.through(port)).of(&self.bytes)
+    }
+
     /// The port given with the host: decimal digits, at most 65535.
     pub fn port(&self) -> Option<&[u8]> {
         self.port.map(|port| port.of(&self.bytes))

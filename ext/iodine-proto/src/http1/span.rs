@@ -18,6 +18,11 @@ impl Span {
         &bytes[self.start as usize..self.end as usize]
     }
 
+    /// From the start of this range to the end of a later one.
+    pub(super) fn through(self, last: Span) -> Span {
+        Span { start: self.start, end: last.end }
+    }
+
     /// The range that `part`, a subslice, takes in `whole`.
     pub(super) fn locate(part: &[u8], whole: &[u8]) -> Span {
         let start = part.as_ptr().addr() - whole.as_ptr().addr();

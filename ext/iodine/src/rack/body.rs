@@ -31,9 +31,7 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    /// Sends `head` and takes chunks from then on.
-    pub(super) fn new(stream: handle::Stream, head: Vec<u8>, produced: Produced) -> Self {
-        stream.write(head);
+    pub(super) fn new(stream: handle::Stream, produced: Produced) -> Self {
         Self { stream: Arc::new(stream), produced, excess: false }
     }
 

@@ -1,18 +1,29 @@
-//! One request while the application works on it: what its hijack and early-hints objects hold on to.
+//! One request while the application works on it.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use iodine_core::exchange::Exchange;
 use iodine_core::handle::{Handle, Hijacked};
 use iodine_core::reactor::ConnectionId;
-use magnus::{Error, Ruby};
+use iodine_proto::http1::{Framing, Persistence, ResponseWriter};
+use magnus::prelude::*;
+use magnus::scan_args::scan_args;
+use magnus::value::Opaque;
+use magnus::{DataTypeFunctions, Error, RHash, RModule, Ruby, TypedData, Value, gc, method};
 
-use crate::gvl;
+use super::hijack::{IO_KEY, io_of, take_socket};
+use super::response::write_fields;
 
-/// Outlives the request when the application keeps its environment; it does nothing then.
+/// What stands in `rack.hijack` and in `rack.early_hints`: one object for both, because every request needs them and
+/// hardly any uses them. Without an argument `call` hijacks, with a Hash it sends early hints.
+///
+/// It outlives the request when the application keeps its environment; it does nothing then.
+#[derive(TypedData)]
+#[magnus(class = "Iodine::Base::Call", mark, free_immediately)]
 pub(super) struct Call {
     handle: Handle,
     connection: ConnectionId,
+    env: Opaque<RHash>,
     state: Mutex<State>,
 }
 
@@ -23,9 +34,20 @@ enum State {
     Finished,
 }
 
+impl DataTypeFunctions for Call {
+    fn mark(&self, marker: &gc::Marker) {
+        marker.mark(self.env);
+    }
+}
+
 impl Call {
-    pub(super) fn new(handle: Handle, exchange: &mut Exchange) -> Self {
-        Self { handle, connection: exchange.connection, state: Mutex::new(State::Running(exchange.next.take())) }
+    pub(super) fn new(handle: &Handle, exchange: &mut Exchange, env: RHash) -> Self {
+        Self {
+            handle: handle.clone(),
+            connection: exchange.connection,
+            env: env.into(),
+            state: Mutex::new(State::Running(exchange.next.take())),
+        }
     }
 
     pub(super) fn is_hijacked(&self) -> bool {
@@ -40,18 +62,39 @@ impl Call {
         }
     }
 
-    /// Writes an interim response, unless the final one is on its way.
-    pub(super) fn interim(&self, bytes: Vec<u8>) {
-        if matches!(*self.state(), State::Running(_)) {
-            self.handle.interim(self.connection, bytes);
+    fn call(ruby: &Ruby, this: &Self, arguments: &[Value]) -> Result<Value, Error> {
+        let arguments = scan_args::<(), (Option<RHash>,), (), (), (), ()>(arguments)?;
+        match arguments.optional.0 {
+            Some(headers) => this.send_early_hints(ruby, headers),
+            None => this.hijack(ruby),
         }
     }
 
-    /// Takes the socket, and what the peer has sent behind the request.
-    ///
-    /// # Errors
-    /// `IOError` when the request is over or the connection is gone.
-    pub(super) fn hijack(&self, ruby: &Ruby) -> Result<Hijacked, Error> {
+    /// A 103 ahead of the response (RFC 8297), unless that is on its way.
+    fn send_early_hints(&self, ruby: &Ruby, headers: RHash) -> Result<Value, Error> {
+        let mut bytes = Vec::new();
+        let mut writer = ResponseWriter::new(&mut bytes, 103);
+        write_fields(ruby, headers, &mut writer)?;
+        writer.finish(Framing::None, Persistence::Default, &iodine_core::date::now());
+        if matches!(*self.state(), State::Running(_)) {
+            self.handle.interim(self.connection, bytes);
+        }
+        Ok(ruby.qnil().as_value())
+    }
+
+    /// The socket as an IO, which is `rack.hijack_io` from then on.
+    fn hijack(&self, ruby: &Ruby) -> Result<Value, Error> {
+        let env = ruby.get_inner(self.env);
+        let taken: Option<Value> = env.lookup(IO_KEY)?;
+        if let Some(io) = taken {
+            return Ok(io);
+        }
+        let io = io_of(ruby, self.take(ruby)?)?;
+        env.aset(IO_KEY, io)?;
+        Ok(io)
+    }
+
+    fn take(&self, ruby: &Ruby) -> Result<Hijacked, Error> {
         let behind = match std::mem::replace(&mut *self.state(), State::Hijacked) {
             State::Running(behind) => behind,
             State::Hijacked => return Err(Error::new(ruby.exception_io_error(), "the request was hijacked before")),
@@ -68,38 +111,8 @@ impl Call {
     }
 }
 
-/// Has the reactor hand over a connection's socket once all that was written has left.
-///
-/// # Errors
-/// `IOError` when the connection is gone.
-pub(super) fn take_socket(
-    ruby: &Ruby,
-    handle: &Handle,
-    connection: ConnectionId,
-    behind: Option<Box<Exchange>>,
-) -> Result<Hijacked, Error> {
-    let receiver = handle.hijack(connection);
-    // The reactor answers in its next turn, or hangs up; a peer that does not read is bounded by the write timeout.
-    let received = loop {
-        match gvl::without(ruby, || receiver.recv(), || {}) {
-            Some(received) => break received,
-            None => gvl::check_interrupts(ruby)?,
-        }
-    };
-    let mut hijacked =
-        received.map_err(|_| Error::new(ruby.exception_io_error(), "the connection was closed by the peer"))?;
-    let mut unread = raw_bytes(behind);
-    unread.append(&mut hijacked.unread);
-    hijacked.unread = unread;
-    Ok(hijacked)
-}
-
-/// The bytes of requests that were read ahead and will not be run.
-fn raw_bytes(mut behind: Option<Box<Exchange>>) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    while let Some(mut exchange) = behind {
-        bytes.extend_from_slice(exchange.head.raw());
-        behind = exchange.next.take();
-    }
-    bytes
+pub(super) fn init(ruby: &Ruby, base: RModule) -> Result<(), Error> {
+    let class = base.define_class("Call", ruby.class_object())?;
+    class.undef_default_alloc_func();
+    class.define_method("call", method!(Call::call, -1))
 }

@@ -1,28 +1,26 @@
 //! The Rack environment of a request.
 //!
-//! A copy of the listener's template, and what the request brings put in at once: building the Hash key by key costs
-//! several times that.
+//! A copy of the listener's template, which has most of the keys: to build the Hash from nothing costs several times
+//! that.
 
 use std::collections::HashMap;
-use std::sync::{Arc, OnceLock};
+use std::sync::{LazyLock, OnceLock};
 
 use foldhash::fast::RandomState;
 use iodine_core::exchange::Exchange;
-use iodine_proto::http1::{Head, Version};
+use iodine_core::handle::Handle;
+use iodine_proto::http1::Version;
 use magnus::prelude::*;
 use magnus::rb_sys::{AsRawValue, FromRawValue};
+use magnus::typed_data::Obj;
 use magnus::{Error, RHash, RString, Ruby, Value};
 
 use super::Application;
 use super::call::Call;
-use super::early_hints::EarlyHints;
-use super::fixed::Fixed;
-use super::hijack::Hijack;
+use super::fixed::{Fixed, Repeated};
 use super::input::Input;
 use crate::gvl::GvlCell;
 
-/// Pairs put into the Hash at a time. More fields than this are put in in several goes.
-const BATCH: usize = 48;
 /// Header names that are remembered; a peer that invents names fills this once and costs a little more from then on.
 const REMEMBERED_NAMES: usize = 512;
 
@@ -32,48 +30,47 @@ const REMEMBERED_NAMES: usize = 512;
 /// Only when Ruby is out of memory.
 pub(super) fn build(
     ruby: &Ruby,
-    call: &Arc<Call>,
+    handle: &Handle,
     exchange: &mut Exchange,
     application: &Application,
-) -> Result<(RHash, Option<Input>), Error> {
+) -> Result<(RHash, Obj<Call>, Option<Input>), Error> {
     let keys = Keys::of(ruby);
     let env = duplicate(ruby, application.env.value(ruby));
-    let mut pairs = Pairs::new(ruby, env);
+    let call = ruby.obj_wrap(Call::new(handle, exchange, env));
+    let mut environment = Environment::new(ruby, env);
 
     let head = &exchange.head;
-    pairs.push_value(keys.request_method, method_of(ruby, head.method()))?;
-    pairs.push(keys.path_info, ruby.str_from_slice(head.path()))?;
-    pairs.push(keys.query_string, ruby.str_from_slice(head.query()))?;
-    let version = keys.versions[usize::from(head.version() == Version::Http11)];
-    pairs.push_fixed(keys.server_protocol, version)?;
-    pairs.push_fixed(keys.http_version, version)?;
-    if let Some(peer) = &exchange.peer {
-        pairs.push(keys.remote_addr, ruby.str_new(peer))?;
+    let version = keys.versions[usize::from(head.version() == Version::Http11)].value(ruby);
+    environment.set(keys.request_method, method_of(ruby, head.method()));
+    environment.set(keys.path_info, ruby.str_from_slice(head.path()).as_value());
+    if !head.query().is_empty() {
+        environment.set(keys.query_string, ruby.str_from_slice(head.query()).as_value());
     }
-    if !head.host().is_empty() {
-        pairs.push(keys.server_name, ruby.str_from_slice(head.host()))?;
-    }
-    let seen = push_fields(ruby, keys, head, &mut pairs)?;
-    pairs.push_value(keys.hijack, Hijack::new(ruby, call, env))?;
-    if head.version() == Version::Http11 && !seen.proxied {
-        pairs.push_value(keys.early_hints, EarlyHints::new(ruby, call))?;
-    }
-    pairs.push_value(keys.response_finished, ruby.ary_new().as_value())?;
-    if let Some(scheme) = seen.scheme {
-        pairs.push_fixed(keys.url_scheme, scheme)?;
-    }
-    push_port(ruby, keys, head, seen.scheme.is_some_and(|scheme| scheme == keys.https), &mut pairs)?;
+    environment.set(keys.server_protocol, version);
+    environment.set(keys.http_version, version);
+    environment.set(keys.hijack, call.as_value());
+    environment.set(keys.response_finished, ruby.ary_new().as_value());
 
+    let seen = push_fields(ruby, keys, exchange, &mut environment)?;
+    let head = &exchange.head;
+    if head.version() == Version::Http11 && !seen.proxied {
+        environment.set(keys.early_hints, call.as_value());
+    }
+    if let Some(scheme) = seen.scheme {
+        environment.set(keys.url_scheme, scheme.value(ruby));
+    }
+    if head.port().is_none_or(<[u8]>::is_empty) && !head.host().is_empty() {
+        environment.set(keys.server_port, keys.default_port(ruby, env, seen.scheme));
+    }
     let input = Input::of(ruby, &mut exchange.body);
     if let Some(input) = &input {
-        pairs.push_value(keys.input, input.value(ruby))?;
-        if head.field("content-length").is_none() {
+        environment.set(keys.input, input.value(ruby));
+        if exchange.head.field("content-length").is_none() {
             // A chunked body has been received in full: its length is known now.
-            pairs.push(keys.content_length, ruby.str_new(&input.len().to_string()))?;
+            environment.set(keys.content_length, ruby.str_new(&input.len().to_string()).as_value());
         }
     }
-    pairs.flush()?;
-    Ok((env, input))
+    Ok((env, call, input))
 }
 
 /// What the header fields say beyond themselves.
@@ -85,12 +82,26 @@ struct Seen {
     proxied: bool,
 }
 
-fn push_fields(ruby: &Ruby, keys: &Keys, head: &Head, pairs: &mut Pairs<'_>) -> Result<Seen, Error> {
+/// The header fields, and what else the peer repeats from request to request.
+fn push_fields(ruby: &Ruby, keys: &Keys, exchange: &Exchange, env: &mut Environment<'_>) -> Result<Seen, Error> {
     let mut seen = Seen::default();
     let mut forwarded_proto = None;
-    let mut names = NAMES.get(ruby);
+    let mut remembered = REMEMBERED.get(ruby);
+    let Remembered { names, values } = &mut *remembered;
+    let head = &exchange.head;
+    if let Some(peer) = &exchange.peer {
+        env.set(keys.remote_addr, values.get(ruby, peer.as_bytes()));
+    }
+    // Without Host (HTTP/1.0) the listener's own name and port stay, which are in the template.
+    if !head.host().is_empty() {
+        env.set(keys.server_name, values.get(ruby, head.host()));
+    }
+    if let Some(port) = head.port().filter(|port| !port.is_empty()) {
+        env.set(keys.server_port, values.get(ruby, port));
+    }
     for (name, value) in head.fields() {
-        let Some(key) = names.key_of(ruby, name) else { continue };
+        let Some(name) = names.find(ruby, name) else { continue };
+        let key = name.key;
         if keys.x_forwarded_proto.is(key) {
             forwarded_proto = keys.scheme_of(value);
             seen.proxied = true;
@@ -100,22 +111,19 @@ fn push_fields(ruby: &Ruby, keys: &Keys, head: &Head, pairs: &mut Pairs<'_>) -> 
         } else if keys.x_forwarded_for.is(key) || keys.via.is(key) {
             seen.proxied = true;
         }
-        let separator: &[u8] = if keys.cookie.is(key) { b"; " } else { b", " };
-        pairs.push_field(key, value, separator)?;
+        // An absolute target says which host is meant, whatever the field says (RFC 9112, 3.2.2).
+        let value = if keys.host.is(key) && !head.host().is_empty() { head.authority() } else { value };
+        if env.has_field(key) {
+            let separator: &[u8] = if keys.cookie.is(key) { b"; " } else { b", " };
+            env.join_field(key, value, separator)?;
+        } else if name.repeats {
+            env.set_field(key, values.get(ruby, value));
+        } else {
+            env.set_field(key, ruby.str_from_slice(value).as_value());
+        }
     }
     seen.scheme = forwarded_proto.or(seen.scheme);
     Ok(seen)
-}
-
-/// The port of the request, or what the scheme implies when the template has no port of its own to say.
-fn push_port(ruby: &Ruby, keys: &Keys, head: &Head, https: bool, pairs: &mut Pairs<'_>) -> Result<(), Error> {
-    match head.port() {
-        Some(port) if !port.is_empty() => pairs.push(keys.server_port, ruby.str_from_slice(port)),
-        _ if https => pairs.push_fixed(keys.server_port, keys.port_443),
-        _ if !head.host().is_empty() => pairs.push_fixed(keys.server_port, keys.default_port(ruby, pairs.env)),
-        // Without Host (HTTP/1.0) the listener's own name and port stand in the template.
-        _ => Ok(()),
-    }
 }
 
 /// `proto=` of the first element of `Forwarded` (RFC 7239, 5.4).
@@ -128,71 +136,58 @@ fn proto_of_forwarded(value: &[u8]) -> Option<&[u8]> {
     })
 }
 
-/// Keys and values on their way into the Hash. They are on the machine stack meanwhile, where the collector sees them.
-struct Pairs<'ruby> {
+/// The environment while it is filled.
+struct Environment<'ruby> {
     ruby: &'ruby Ruby,
-    env: RHash,
-    entries: [Value; 2 * BATCH],
-    len: usize,
-    /// Keys of the request's fields so far, to find those that come twice.
-    fields: [Value; MAX_FIELDS],
+    hash: RHash,
+    /// Keys of header fields so far, to find those that come again.
+    fields: [rb_sys::VALUE; NOTED_FIELDS],
     field_count: usize,
 }
 
-/// `HeadLimits::fields`' upper end; more fields than this are looked up in the Hash.
-const MAX_FIELDS: usize = 128;
+/// Fields beyond these are looked up in the Hash.
+const NOTED_FIELDS: usize = 32;
 
-impl<'ruby> Pairs<'ruby> {
-    fn new(ruby: &'ruby Ruby, env: RHash) -> Self {
-        let nil = ruby.qnil().as_value();
-        Self { ruby, env, entries: [nil; 2 * BATCH], len: 0, fields: [nil; MAX_FIELDS], field_count: 0 }
+impl<'ruby> Environment<'ruby> {
+    fn new(ruby: &'ruby Ruby, hash: RHash) -> Self {
+        Self { ruby, hash, fields: [0; NOTED_FIELDS], field_count: 0 }
     }
 
-    fn push(&mut self, key: Fixed, value: RString) -> Result<(), Error> {
-        self.push_value(key, value.as_value())
+    fn set(&self, key: Fixed, value: Value) {
+        store(self.ruby, self.hash, key.value(self.ruby), value);
     }
 
-    fn push_fixed(&mut self, key: Fixed, value: Fixed) -> Result<(), Error> {
-        self.push_value(key, value.value(self.ruby))
-    }
-
-    fn push_value(&mut self, key: Fixed, value: Value) -> Result<(), Error> {
-        self.push_pair(key.value(self.ruby), value)
-    }
-
-    fn push_pair(&mut self, key: Value, value: Value) -> Result<(), Error> {
-        if self.len == self.entries.len() {
-            self.flush()?;
+    fn set_field(&mut self, key: Value, value: Value) {
+        if let Some(slot) = self.fields.get_mut(self.field_count) {
+            *slot = key.as_raw();
         }
-        self.entries[self.len] = key;
-        self.entries[self.len + 1] = value;
-        self.len += 2;
+        self.field_count += 1;
+        store(self.ruby, self.hash, key, value);
+    }
+
+    /// Whether the request has given a value for this field. Keys are interned: equal means identical.
+    fn has_field(&self, key: Value) -> bool {
+        let noted = &self.fields[..self.field_count.min(NOTED_FIELDS)];
+        noted.contains(&key.as_raw()) || self.field_count > NOTED_FIELDS && self.hash.get(key).is_some()
+    }
+
+    /// The values of a repeated field are joined (RFC 9110, 5.3).
+    fn join_field(&self, key: Value, value: &[u8], separator: &[u8]) -> Result<(), Error> {
+        let former: RString = self.hash.fetch(key)?;
+        let joined = self.ruby.str_buf_new(former.len() + separator.len() + value.len());
+        joined.buf_append(former)?;
+        joined.cat(separator);
+        joined.cat(value);
+        store(self.ruby, self.hash, key, joined.as_value());
         Ok(())
     }
+}
 
-    /// A header field; the values of a repeated one are joined (RFC 9110, 5.3).
-    fn push_field(&mut self, key: Value, value: &[u8], separator: &[u8]) -> Result<(), Error> {
-        // Interned: equal means identical.
-        if self.fields[..self.field_count].iter().any(|seen| seen.as_raw() == key.as_raw()) {
-            self.flush()?;
-            let first: RString = self.env.fetch(key)?;
-            first.cat(separator);
-            first.cat(value);
-            return Ok(());
-        }
-        if let Some(slot) = self.fields.get_mut(self.field_count) {
-            *slot = key;
-            self.field_count += 1;
-        }
-        let value = self.ruby.str_from_slice(value).as_value();
-        self.push_pair(key, value)
-    }
-
-    fn flush(&mut self) -> Result<(), Error> {
-        let entries = &self.entries[..self.len];
-        self.len = 0;
-        self.env.bulk_insert(entries)
-    }
+/// `Hash#[]=`. A bulk insertion would be slower: it makes room for every key, and most are in the template already.
+fn store(_ruby: &Ruby, hash: RHash, key: Value, value: Value) {
+    // SAFETY: the `Ruby` token proves that the lock is held. This cannot raise and jump: the Hash is ours, not frozen
+    // and not iterated over, and the key is a frozen String.
+    unsafe { rb_sys::rb_hash_aset(hash.as_raw(), key.as_raw(), value.as_raw()) };
 }
 
 /// The Hash, shallowly copied: no `initialize_copy`, no block.
@@ -218,6 +213,7 @@ struct Keys {
     hijack: Fixed,
     early_hints: Fixed,
     response_finished: Fixed,
+    host: Fixed,
     cookie: Fixed,
     via: Fixed,
     forwarded: Fixed,
@@ -254,6 +250,7 @@ impl Keys {
             hijack: fixed("rack.hijack"),
             early_hints: fixed("rack.early_hints"),
             response_finished: fixed("rack.response_finished"),
+            host: fixed("HTTP_HOST"),
             cookie: fixed("HTTP_COOKIE"),
             via: fixed("HTTP_VIA"),
             forwarded: fixed("HTTP_FORWARDED"),
@@ -279,10 +276,13 @@ impl Keys {
         }
     }
 
-    /// The port that the template's scheme implies.
-    fn default_port(&self, ruby: &Ruby, env: RHash) -> Fixed {
-        let https = env.get(self.url_scheme.value(ruby)).is_some_and(|scheme| self.https.is(scheme));
-        if https { self.port_443 } else { self.port_80 }
+    /// The port that a scheme implies: the one a proxy says, or the template's.
+    fn default_port(&self, ruby: &Ruby, env: RHash, scheme: Option<Fixed>) -> Value {
+        let https = match scheme {
+            Some(scheme) => scheme == self.https,
+            None => env.get(self.url_scheme.value(ruby)).is_some_and(|scheme| self.https.is(scheme)),
+        };
+        if https { self.port_443 } else { self.port_80 }.value(ruby)
     }
 }
 
@@ -298,26 +298,61 @@ fn method_of(ruby: &Ruby, method: &[u8]) -> Value {
     }
 }
 
-static NAMES: GvlCell<Names> = GvlCell::new(Names(None));
+static REMEMBERED: LazyLock<GvlCell<Remembered>> = LazyLock::new(|| GvlCell::new(Remembered::default()));
+
+/// What requests have in common.
+#[derive(Default)]
+struct Remembered {
+    names: Names,
+    values: Repeated,
+}
 
 /// Environment keys by the header names that peers send.
-struct Names(Option<HashMap<Box<[u8]>, Fixed, RandomState>>);
+#[derive(Default)]
+struct Names(HashMap<Box<[u8]>, (Fixed, bool), RandomState>);
+
+/// A header name in the environment.
+#[derive(Clone, Copy)]
+struct Name {
+    key: Value,
+    /// Most requests have one of a few values.
+    repeats: bool,
+}
 
 impl Names {
-    /// The key of a field. `None`: its name has a `_`, and could pass for another one with a `-`.
-    fn key_of(&mut self, ruby: &Ruby, name: &[u8]) -> Option<Value> {
-        let names = self.0.get_or_insert_with(HashMap::default);
-        if let Some(key) = names.get(name) {
-            return Some(key.value(ruby));
+    /// `None`: the name has a `_`, and could pass for another one with a `-`.
+    fn find(&mut self, ruby: &Ruby, name: &[u8]) -> Option<Name> {
+        if let Some(&(key, repeats)) = self.0.get(name) {
+            return Some(Name { key: key.value(ruby), repeats });
         }
         let text = key_text(name)?;
-        if names.len() < REMEMBERED_NAMES {
+        if self.0.len() < REMEMBERED_NAMES {
             let key = Fixed::new(ruby, &text);
-            names.insert(name.into(), key);
-            return Some(key.value(ruby));
+            let repeats = value_repeats(&text);
+            self.0.insert(name.into(), (key, repeats));
+            return Some(Name { key: key.value(ruby), repeats });
         }
-        Some(ruby.str_from_slice(&text).to_interned_str().as_value())
+        Some(Name { key: ruby.str_from_slice(&text).to_interned_str().as_value(), repeats: false })
     }
+}
+
+/// Fields that say what the peer is and can, rather than what it wants now.
+fn value_repeats(key: &[u8]) -> bool {
+    const FIELDS: [&[u8]; 9] = [
+        b"HTTP_HOST",
+        b"HTTP_USER_AGENT",
+        b"HTTP_CONNECTION",
+        b"HTTP_CACHE_CONTROL",
+        b"HTTP_PRAGMA",
+        b"HTTP_DNT",
+        b"HTTP_TE",
+        b"HTTP_UPGRADE_INSECURE_REQUESTS",
+        b"HTTP_X_FORWARDED_PROTO",
+    ];
+    FIELDS.contains(&key)
+        || key.starts_with(b"HTTP_ACCEPT")
+        || key.starts_with(b"HTTP_SEC_CH_")
+        || key.starts_with(b"HTTP_SEC_FETCH_")
 }
 
 fn key_text(name: &[u8]) -> Option<Vec<u8>> {

@@ -1,5 +1,9 @@
 //! Strings that are made once and kept for ever: environment keys and frequent values.
 
+use std::collections::HashMap;
+
+use foldhash::fast::RandomState;
+use magnus::prelude::*;
 use magnus::rb_sys::{AsRawValue, FromRawValue};
 use magnus::{Ruby, Value};
 
@@ -21,5 +25,29 @@ impl Fixed {
 
     pub(super) fn is(self, value: Value) -> bool {
         value.as_raw() == self.0
+    }
+}
+
+/// Values that most requests repeat, such as `Host` and `Accept`, as frozen Strings.
+#[derive(Default)]
+pub(super) struct Repeated(HashMap<Box<[u8]>, Fixed, RandomState>);
+
+impl Repeated {
+    /// A peer that invents values fills this once and costs a little more from then on.
+    const ENTRIES: usize = 512;
+    /// Longer values are not kept, so that all of them together stay below 128 KiB.
+    const LENGTH: usize = 256;
+
+    /// The String: a kept one, or a new one when there is no room.
+    pub(super) fn get(&mut self, ruby: &Ruby, content: &[u8]) -> Value {
+        if let Some(kept) = self.0.get(content) {
+            return kept.value(ruby);
+        }
+        if self.0.len() < Self::ENTRIES && content.len() <= Self::LENGTH {
+            let kept = Fixed::new(ruby, content);
+            self.0.insert(content.into(), kept);
+            return kept.value(ruby);
+        }
+        ruby.str_from_slice(content).as_value()
     }
 }

@@ -1,45 +1,43 @@
-//! `rack.hijack`: the application takes the socket.
+//! Sockets that leave the reactor for the application.
 
 use std::os::fd::IntoRawFd;
-use std::sync::Arc;
 
-use iodine_core::handle::Hijacked;
+use iodine_core::exchange::Exchange;
+use iodine_core::handle::{Handle, Hijacked};
+use iodine_core::reactor::ConnectionId;
 use magnus::prelude::*;
-use magnus::value::Opaque;
-use magnus::{DataTypeFunctions, Error, RClass, RHash, RModule, Ruby, TypedData, Value, gc, method};
+use magnus::{Error, RClass, Ruby, Value};
 
-use super::call::Call;
+use crate::gvl;
 
-/// What stands in `rack.hijack`.
-#[derive(TypedData)]
-#[magnus(class = "Iodine::Base::Hijack", mark)]
-pub(super) struct Hijack {
-    call: Arc<Call>,
-    env: Opaque<RHash>,
-}
+/// Where the environment has the IO once it is taken (Rack SPEC, "Hijacking").
+pub(super) const IO_KEY: &str = "rack.hijack_io";
 
-impl DataTypeFunctions for Hijack {
-    fn mark(&self, marker: &gc::Marker) {
-        marker.mark(self.env);
-    }
-}
-
-impl Hijack {
-    pub(super) fn new(ruby: &Ruby, call: &Arc<Call>, env: RHash) -> Value {
-        ruby.obj_wrap(Self { call: Arc::clone(call), env: env.into() }).as_value()
-    }
-
-    /// The IO, which is `rack.hijack_io` from then on.
-    fn call(ruby: &Ruby, this: &Self) -> Result<Value, Error> {
-        let env = ruby.get_inner(this.env);
-        let taken: Value = env.lookup("rack.hijack_io")?;
-        if !taken.is_nil() {
-            return Ok(taken);
+/// Has the reactor hand over a connection's socket once all that was written has left. `behind` are requests that were
+/// read ahead; their bytes are unread again.
+///
+/// # Errors
+/// `IOError` when the connection is gone.
+pub(super) fn take_socket(
+    ruby: &Ruby,
+    handle: &Handle,
+    connection: ConnectionId,
+    behind: Option<Box<Exchange>>,
+) -> Result<Hijacked, Error> {
+    let receiver = handle.hijack(connection);
+    // The reactor answers in its next turn, or hangs up; a peer that does not read is bounded by the write timeout.
+    let received = loop {
+        match gvl::without(ruby, || receiver.recv(), || {}) {
+            Some(received) => break received,
+            None => gvl::check_interrupts(ruby)?,
         }
-        let io = io_of(ruby, this.call.hijack(ruby)?)?;
-        env.aset("rack.hijack_io", io)?;
-        Ok(io)
-    }
+    };
+    let mut hijacked =
+        received.map_err(|_| Error::new(ruby.exception_io_error(), "the connection was closed by the peer"))?;
+    let mut unread = raw_bytes(behind);
+    unread.append(&mut hijacked.unread);
+    hijacked.unread = unread;
+    Ok(hijacked)
 }
 
 /// A Ruby socket for a hijacked connection. Bytes that were read already are put back.
@@ -54,9 +52,11 @@ pub(super) fn io_of(ruby: &Ruby, hijacked: Hijacked) -> Result<Value, Error> {
     Ok(io)
 }
 
-pub(super) fn init(ruby: &Ruby, base: RModule) -> Result<(), Error> {
-    ruby.require("socket")?;
-    let class = base.define_class("Hijack", ruby.class_object())?;
-    class.undef_default_alloc_func();
-    class.define_method("call", method!(Hijack::call, 0))
+fn raw_bytes(mut behind: Option<Box<Exchange>>) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    while let Some(mut exchange) = behind {
+        bytes.extend_from_slice(exchange.head.raw());
+        behind = exchange.next.take();
+    }
+    bytes
 }

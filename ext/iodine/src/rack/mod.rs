@@ -9,7 +9,6 @@
 mod body;
 mod call;
 mod each;
-mod early_hints;
 mod env;
 mod finished;
 mod fixed;
@@ -28,7 +27,6 @@ use magnus::{Error, RHash, RModule, Ruby, Value};
 
 use crate::roots::Root;
 use crate::worker::{is_jump, report};
-use call::Call;
 use response::Context;
 
 /// A Rack application and the part of its environment that is the same for every request.
@@ -105,9 +103,7 @@ fn serve_one(
     mut exchange: Box<Exchange>,
 ) -> (Outcome, Result<(), Error>) {
     static CALL: LazyId = LazyId::new("call");
-    let call = Arc::new(Call::new(handle.clone(), &mut exchange));
-    let built = env::build(ruby, &call, &mut exchange, application);
-    let (env, input) = match built {
+    let (env, call, input) = match env::build(ruby, handle, &mut exchange, application) {
         Ok(built) => built,
         Err(error) => return fail(ruby, exchange, &error),
     };
@@ -146,9 +142,9 @@ fn fail(ruby: &Ruby, mut exchange: Box<Exchange>, error: &Error) -> (Outcome, Re
 }
 
 pub(crate) fn init(ruby: &Ruby, base: RModule) -> Result<(), Error> {
+    ruby.require("socket")?;
     env::init(ruby)?;
     input::init(ruby, base)?;
-    hijack::init(ruby, base)?;
-    early_hints::init(ruby, base)?;
+    call::init(ruby, base)?;
     stream::init(ruby, base)
 }

@@ -11,11 +11,12 @@ use magnus::r_hash::ForEach;
 use magnus::{Error, Integer, RArray, RHash, RString, Ruby, Value};
 
 use super::body::{Produced, SHARED_FROM, Writer, wait_for_room};
-use super::call::take_socket;
+
 use super::each::each;
+use super::hijack::{io_of, take_socket};
 use super::input::Input;
 use super::stream::BodyStream;
-use super::{Outcome, fail, finished, hijack};
+use super::{Outcome, fail, finished};
 use crate::roots::shared_bytes;
 use crate::worker::{is_jump, report};
 
@@ -170,10 +171,10 @@ impl Answer {
             .filter(|triple| triple.len() >= 3)
             .ok_or_else(|| bad_answer(ruby, "the application must return [status, headers, body]", returned))?;
         let (status, headers, body): (Value, Value, Value) = (triple.entry(0)?, triple.entry(1)?, triple.entry(2)?);
-        let answer = Self { status: 0, headers: ruby.hash_new(), body, given: (status, headers) };
         let checked = status_of(ruby, status).and_then(|status| Ok((status, header_hash(ruby, headers)?)));
+        let given = (status, headers);
         match checked {
-            Ok((status, headers)) => Ok(Self { status, headers, ..answer }),
+            Ok((status, headers)) => Ok(Self { status, headers, body, given }),
             Err(error) => {
                 close(ruby, body);
                 Err(error)
@@ -204,6 +205,12 @@ impl Answer {
             // After an interim status the peer waits for the final one, which will not come.
             close |= self.status < 200;
             writer.finish(framing, persistence(exchange, close), &date::now());
+            exchange.response.head = bytes;
+            exchange.response.close = close;
+            return Ok(Plan::Complete);
+        }
+        if self.status == RESET_CONTENT {
+            writer.finish(Framing::Length(0), persistence(exchange, close), &date::now());
             exchange.response.head = bytes;
             exchange.response.close = close;
             return Ok(Plan::Complete);
@@ -335,6 +342,9 @@ impl Known {
     }
 }
 
+/// Has no content, and says so by a length of 0 (RFC 9110, 15.3.6).
+const RESET_CONTENT: u16 = 205;
+
 /// Bodies up to this size are copied behind their head: one buffer, one write.
 const COPIED_UP_TO: usize = SHARED_FROM;
 
@@ -348,7 +358,7 @@ impl Context<'_> {
 fn send_each(context: Context<'_>, mut exchange: Box<Exchange>, answer: &Answer, produced: Produced) -> Ended {
     let ruby = context.ruby;
     let head = std::mem::take(&mut exchange.response.head);
-    let mut writer = Writer::new(context.handle.stream(exchange.connection), head, produced);
+    let mut writer = Writer::new(context.handle.stream(exchange.connection, head), produced);
     let mut gone = false;
     let iterated = each(ruby, answer.body, &mut |ruby, chunk| {
         let chunk = RString::from_value(chunk).ok_or_else(|| bad_answer(ruby, "a body must yield Strings", chunk))?;
@@ -360,33 +370,36 @@ fn send_each(context: Context<'_>, mut exchange: Box<Exchange>, answer: &Answer,
     });
     close(ruby, answer.body);
     let handle = context.handle;
-    let connection = exchange.connection;
-    let place = place_of(&exchange);
     context.conclude(answer, iterated.as_ref().err());
+    if iterated.is_ok()
+        && let Some(end) = writer.end()
+    {
+        exchange.response.head.extend_from_slice(end);
+        return (Outcome::Answered(exchange), Ok(()));
+    }
     let ended = match iterated {
-        Ok(()) => match writer.end() {
-            Some(end) => {
-                exchange.response.head.extend_from_slice(end);
-                return (Outcome::Answered(exchange), Ok(()));
-            }
-            None => Ok(()),
-        },
         Err(error) if is_jump(&error) => Err(error),
-        Err(_) if gone => Ok(()),
-        Err(error) => {
-            report(ruby, &error, &format!("{place}: the body raised, its connection is closed"));
+        Err(error) if !gone => {
+            report(ruby, &error, &format!("{}: the body raised", place_of(&exchange)));
             Ok(())
         }
+        _ => Ok(()),
     };
-    handle.abort(connection);
+    break_off(handle, exchange);
     (Outcome::Taken, ended)
+}
+
+/// Ends a response that cannot be completed.
+pub(super) fn break_off(handle: &Handle, mut exchange: Box<Exchange>) {
+    server_error(&mut exchange);
+    handle.fail(exchange);
 }
 
 fn send_call(mut context: Context<'_>, mut exchange: Box<Exchange>, answer: &Answer, produced: Produced) -> Ended {
     let ruby = context.ruby;
     let head = std::mem::take(&mut exchange.response.head);
     let place = place_of(&exchange);
-    let writer = Writer::new(context.handle.stream(exchange.connection), head, produced);
+    let writer = Writer::new(context.handle.stream(exchange.connection, head), produced);
     let stream = BodyStream::new(writer, exchange, context.handle.clone(), context.input.take());
     let stream = ruby.obj_wrap(stream);
     let called = answer.body.funcall::<_, _, Value>("call", (stream,));
@@ -400,7 +413,7 @@ fn send_call(mut context: Context<'_>, mut exchange: Box<Exchange>, answer: &Ans
     match error {
         Some(error) if is_jump(&error) => (Outcome::Taken, Err(error)),
         Some(error) if !gone => {
-            report(ruby, &error, &format!("{place}: the body raised, its connection is closed"));
+            report(ruby, &error, &format!("{place}: the body raised"));
             (Outcome::Taken, Ok(()))
         }
         _ => (Outcome::Taken, Ok(())),
@@ -412,7 +425,7 @@ fn give_socket(context: &Context<'_>, mut exchange: Box<Exchange>, answer: &Answ
     let ruby = context.ruby;
     context.handle.interim(exchange.connection, std::mem::take(&mut exchange.response.head));
     let given = take_socket(ruby, context.handle, exchange.connection, exchange.next.take())
-        .and_then(|hijacked| hijack::io_of(ruby, hijacked))
+        .and_then(|hijacked| io_of(ruby, hijacked))
         .and_then(|io| callable.funcall::<_, _, Value>("call", (io,)));
     close(ruby, answer.body);
     finished::notify(ruby, context.env, Some(answer.given), given.as_ref().err());

@@ -10,6 +10,7 @@ use magnus::{Error, RModule, RString, Ruby, Value, method};
 
 use super::body::{Writer, wait_for_room};
 use super::input::Input;
+use super::response::break_off;
 
 /// The application may hand it to another thread and return: the response ends when the stream is closed, or when the
 /// application has lost it.
@@ -108,12 +109,12 @@ impl Open {
                 self.exchange.response.head.extend_from_slice(end);
                 self.handle.answer(self.exchange);
             }
-            None => self.handle.abort(self.exchange.connection),
+            None => break_off(&self.handle, self.exchange),
         }
     }
 
     fn abort(self) {
-        self.handle.abort(self.exchange.connection);
+        break_off(&self.handle, self.exchange);
     }
 }
 
