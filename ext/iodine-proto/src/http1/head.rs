@@ -53,6 +53,11 @@ impl Head {
         &self.bytes
     }
 
+    /// The field lines as they came, with the empty line that ends them.
+    pub fn field_lines(&self) -> &[u8] {
+        self.bytes.get(self.line.length + 2..).unwrap_or_default()
+    }
+
     /// The method as sent: any token, case kept.
     pub fn method(&self) -> &[u8] {
         self.line.method.of(&self.bytes)

@@ -1,12 +1,11 @@
 //! The Rack environment of a request.
 //!
-//! A copy of the listener's template, which has most of the keys: to build the Hash from nothing costs several times
-//! that.
+//! Three layers: what all requests of a listener have in common (the template), what requests with the same header
+//! fields have in common (a [`Shape`]), and what is this request's own. Each begins as a copy of the one before, which
+//! costs a fraction of putting the keys in one by one.
 
-use std::collections::HashMap;
-use std::sync::{LazyLock, OnceLock};
+use std::sync::LazyLock;
 
-use foldhash::fast::RandomState;
 use iodine_core::exchange::Exchange;
 use iodine_core::handle::Handle;
 use iodine_proto::http1::Version;
@@ -19,10 +18,9 @@ use super::Application;
 use super::call::Call;
 use super::fixed::{Fixed, Repeated};
 use super::input::Input;
+use super::keys::{Keys, Names, method_of};
+use super::shape::{Seen, Shapes};
 use crate::gvl::GvlCell;
-
-/// Header names that are remembered; a peer that invents names fills this once and costs a little more from then on.
-const REMEMBERED_NAMES: usize = 512;
 
 /// Builds the environment, and the input object when there is a body.
 ///
@@ -35,59 +33,91 @@ pub(super) fn build(
     application: &Application,
 ) -> Result<(RHash, Obj<Call>, Option<Input>), Error> {
     let keys = Keys::of(ruby);
-    let env = duplicate(ruby, application.env.value(ruby));
+    let (env, proxied) = common_part(ruby, keys, exchange, application)?;
     let call = ruby.obj_wrap(Call::new(handle, exchange, env));
-    let mut environment = Environment::new(ruby, env);
+    let set = |key: Fixed, value: Value| store(ruby, env, key.value(ruby), value);
 
     let head = &exchange.head;
-    let version = keys.versions[usize::from(head.version() == Version::Http11)].value(ruby);
-    environment.set(keys.request_method, method_of(ruby, head.method()));
-    environment.set(keys.path_info, ruby.str_from_slice(head.path()).as_value());
+    // The template says GET and HTTP/1.1.
+    if head.method() != b"GET" {
+        set(keys.request_method, method_of(ruby, head.method()));
+    }
+    set(keys.path_info, ruby.str_from_slice(head.path()).as_value());
     if !head.query().is_empty() {
-        environment.set(keys.query_string, ruby.str_from_slice(head.query()).as_value());
+        set(keys.query_string, ruby.str_from_slice(head.query()).as_value());
     }
-    environment.set(keys.server_protocol, version);
-    environment.set(keys.http_version, version);
-    environment.set(keys.hijack, call.as_value());
-    environment.set(keys.response_finished, ruby.ary_new().as_value());
-
-    let seen = push_fields(ruby, keys, exchange, &mut environment)?;
-    let head = &exchange.head;
-    if head.version() == Version::Http11 && !seen.proxied {
-        environment.set(keys.early_hints, call.as_value());
-    }
-    if let Some(scheme) = seen.scheme {
-        environment.set(keys.url_scheme, scheme.value(ruby));
-    }
-    if head.port().is_none_or(<[u8]>::is_empty) && !head.host().is_empty() {
-        environment.set(keys.server_port, keys.default_port(ruby, env, seen.scheme));
+    set(keys.hijack, call.as_value());
+    set(keys.response_finished, ruby.ary_new().as_value());
+    match head.version() {
+        Version::Http11 if !proxied => set(keys.early_hints, call.as_value()),
+        Version::Http11 => {}
+        Version::Http10 => {
+            set(keys.server_protocol, keys.old_version.value(ruby));
+            set(keys.http_version, keys.old_version.value(ruby));
+        }
     }
     let input = Input::of(ruby, &mut exchange.body);
     if let Some(input) = &input {
-        environment.set(keys.input, input.value(ruby));
+        set(keys.input, input.value(ruby));
         if exchange.head.field("content-length").is_none() {
             // A chunked body has been received in full: its length is known now.
-            environment.set(keys.content_length, ruby.str_new(&input.len().to_string()).as_value());
+            set(keys.content_length, ruby.str_new(&input.len().to_string()).as_value());
         }
     }
     Ok((env, call, input))
 }
 
-/// What the header fields say beyond themselves.
+/// The environment as far as peer and header fields determine it, and whether a proxy is in front.
+fn common_part(
+    ruby: &Ruby,
+    keys: &Keys,
+    exchange: &Exchange,
+    application: &Application,
+) -> Result<(RHash, bool), Error> {
+    let remembered = &mut *REMEMBERED.get(ruby);
+    let place = match remembered.shapes.find(exchange, application.serial) {
+        Ok(shape) => {
+            let env = duplicate(ruby, shape.env(ruby));
+            shape.renew(ruby, exchange, |key, value| store(ruby, env, key.value(ruby), value));
+            return Ok((env, shape.is_proxied()));
+        }
+        Err(place) => place,
+    };
+    let env = duplicate(ruby, application.env.value(ruby));
+    let seen = push_fields(ruby, keys, exchange, &mut Environment::new(ruby, env), remembered)?;
+    if let Some(scheme) = seen.scheme {
+        store(ruby, env, keys.url_scheme.value(ruby), scheme.value(ruby));
+    }
+    let head = &exchange.head;
+    if head.port().is_none_or(<[u8]>::is_empty) && !head.host().is_empty() {
+        store(ruby, env, keys.server_port.value(ruby), keys.default_port(ruby, env, seen.scheme));
+    }
+    let proxied = seen.proxied;
+    remembered.shapes.keep(place, exchange, seen, || duplicate(ruby, env.as_value()));
+    Ok((env, proxied))
+}
+
+static REMEMBERED: LazyLock<GvlCell<Remembered>> = LazyLock::new(|| GvlCell::new(Remembered::default()));
+
+/// What requests have in common.
 #[derive(Default)]
-struct Seen {
-    /// `http` or `https`, from a proxy in front.
-    scheme: Option<Fixed>,
-    /// A proxy is in front. Some of them take an interim response for the final one, so they get none.
-    proxied: bool,
+struct Remembered {
+    names: Names,
+    values: Repeated,
+    shapes: Shapes,
 }
 
 /// The header fields, and what else the peer repeats from request to request.
-fn push_fields(ruby: &Ruby, keys: &Keys, exchange: &Exchange, env: &mut Environment<'_>) -> Result<Seen, Error> {
-    let mut seen = Seen::default();
+fn push_fields(
+    ruby: &Ruby,
+    keys: &Keys,
+    exchange: &Exchange,
+    env: &mut Environment<'_>,
+    remembered: &mut Remembered,
+) -> Result<Seen, Error> {
+    let mut seen = Seen::new();
     let mut forwarded_proto = None;
-    let mut remembered = REMEMBERED.get(ruby);
-    let Remembered { names, values } = &mut *remembered;
+    let Remembered { names, values, .. } = remembered;
     let head = &exchange.head;
     if let Some(peer) = &exchange.peer {
         env.set(keys.remote_addr, values.get(ruby, peer.as_bytes()));
@@ -116,10 +146,12 @@ fn push_fields(ruby: &Ruby, keys: &Keys, exchange: &Exchange, env: &mut Environm
         if env.has_field(key) {
             let separator: &[u8] = if keys.cookie.is(key) { b"; " } else { b", " };
             env.join_field(key, value, separator)?;
+            seen.is_plain = false;
         } else if name.repeats {
             env.set_field(key, values.get(ruby, value));
         } else {
             env.set_field(key, ruby.str_from_slice(value).as_value());
+            seen.note_changing(name.fixed, value, exchange);
         }
     }
     seen.scheme = forwarded_proto.or(seen.scheme);
@@ -195,175 +227,6 @@ fn duplicate(ruby: &Ruby, template: Value) -> RHash {
     // SAFETY: the template is a Hash (see `Application::new`), and the `Ruby` token proves that the lock is held.
     let copy = unsafe { Value::from_raw(rb_sys::rb_hash_dup(template.as_raw())) };
     RHash::from_value(copy).unwrap_or_else(|| ruby.hash_new())
-}
-
-/// Environment keys and frequent values, frozen and kept for ever.
-struct Keys {
-    request_method: Fixed,
-    path_info: Fixed,
-    query_string: Fixed,
-    server_protocol: Fixed,
-    http_version: Fixed,
-    remote_addr: Fixed,
-    server_name: Fixed,
-    server_port: Fixed,
-    content_length: Fixed,
-    url_scheme: Fixed,
-    input: Fixed,
-    hijack: Fixed,
-    early_hints: Fixed,
-    response_finished: Fixed,
-    host: Fixed,
-    cookie: Fixed,
-    via: Fixed,
-    forwarded: Fixed,
-    x_forwarded_for: Fixed,
-    x_forwarded_proto: Fixed,
-    http: Fixed,
-    https: Fixed,
-    port_80: Fixed,
-    port_443: Fixed,
-    versions: [Fixed; 2],
-}
-
-static KEYS: OnceLock<Keys> = OnceLock::new();
-
-impl Keys {
-    fn of(ruby: &Ruby) -> &'static Self {
-        KEYS.get_or_init(|| Self::new(ruby))
-    }
-
-    fn new(ruby: &Ruby) -> Self {
-        let fixed = |text: &str| Fixed::new(ruby, text.as_bytes());
-        Self {
-            request_method: fixed("REQUEST_METHOD"),
-            path_info: fixed("PATH_INFO"),
-            query_string: fixed("QUERY_STRING"),
-            server_protocol: fixed("SERVER_PROTOCOL"),
-            http_version: fixed("HTTP_VERSION"),
-            remote_addr: fixed("REMOTE_ADDR"),
-            server_name: fixed("SERVER_NAME"),
-            server_port: fixed("SERVER_PORT"),
-            content_length: fixed("CONTENT_LENGTH"),
-            url_scheme: fixed("rack.url_scheme"),
-            input: fixed("rack.input"),
-            hijack: fixed("rack.hijack"),
-            early_hints: fixed("rack.early_hints"),
-            response_finished: fixed("rack.response_finished"),
-            host: fixed("HTTP_HOST"),
-            cookie: fixed("HTTP_COOKIE"),
-            via: fixed("HTTP_VIA"),
-            forwarded: fixed("HTTP_FORWARDED"),
-            x_forwarded_for: fixed("HTTP_X_FORWARDED_FOR"),
-            x_forwarded_proto: fixed("HTTP_X_FORWARDED_PROTO"),
-            http: fixed("http"),
-            https: fixed("https"),
-            port_80: fixed("80"),
-            port_443: fixed("443"),
-            versions: [fixed("HTTP/1.0"), fixed("HTTP/1.1")],
-        }
-    }
-
-    /// `http` or `https`; anything else a peer may claim counts for nothing.
-    fn scheme_of(&self, proto: &[u8]) -> Option<Fixed> {
-        let first = proto.split(|&byte| byte == b',').next()?.trim_ascii();
-        if first.eq_ignore_ascii_case(b"https") || first.eq_ignore_ascii_case(b"wss") {
-            Some(self.https)
-        } else if first.eq_ignore_ascii_case(b"http") || first.eq_ignore_ascii_case(b"ws") {
-            Some(self.http)
-        } else {
-            None
-        }
-    }
-
-    /// The port that a scheme implies: the one a proxy says, or the template's.
-    fn default_port(&self, ruby: &Ruby, env: RHash, scheme: Option<Fixed>) -> Value {
-        let https = match scheme {
-            Some(scheme) => scheme == self.https,
-            None => env.get(self.url_scheme.value(ruby)).is_some_and(|scheme| self.https.is(scheme)),
-        };
-        if https { self.port_443 } else { self.port_80 }.value(ruby)
-    }
-}
-
-fn method_of(ruby: &Ruby, method: &[u8]) -> Value {
-    static METHODS: OnceLock<[(&[u8], Fixed); 7]> = OnceLock::new();
-    let known = METHODS.get_or_init(|| {
-        [&b"GET"[..], b"POST", b"HEAD", b"PUT", b"PATCH", b"DELETE", b"OPTIONS"]
-            .map(|name| (name, Fixed::new(ruby, name)))
-    });
-    match known.iter().find(|(name, _)| *name == method) {
-        Some((_, string)) => string.value(ruby),
-        None => ruby.str_from_slice(method).as_value(),
-    }
-}
-
-static REMEMBERED: LazyLock<GvlCell<Remembered>> = LazyLock::new(|| GvlCell::new(Remembered::default()));
-
-/// What requests have in common.
-#[derive(Default)]
-struct Remembered {
-    names: Names,
-    values: Repeated,
-}
-
-/// Environment keys by the header names that peers send.
-#[derive(Default)]
-struct Names(HashMap<Box<[u8]>, (Fixed, bool), RandomState>);
-
-/// A header name in the environment.
-#[derive(Clone, Copy)]
-struct Name {
-    key: Value,
-    /// Most requests have one of a few values.
-    repeats: bool,
-}
-
-impl Names {
-    /// `None`: the name has a `_`, and could pass for another one with a `-`.
-    fn find(&mut self, ruby: &Ruby, name: &[u8]) -> Option<Name> {
-        if let Some(&(key, repeats)) = self.0.get(name) {
-            return Some(Name { key: key.value(ruby), repeats });
-        }
-        let text = key_text(name)?;
-        if self.0.len() < REMEMBERED_NAMES {
-            let key = Fixed::new(ruby, &text);
-            let repeats = value_repeats(&text);
-            self.0.insert(name.into(), (key, repeats));
-            return Some(Name { key: key.value(ruby), repeats });
-        }
-        Some(Name { key: ruby.str_from_slice(&text).to_interned_str().as_value(), repeats: false })
-    }
-}
-
-/// Fields that say what the peer is and can, rather than what it wants now.
-fn value_repeats(key: &[u8]) -> bool {
-    const FIELDS: [&[u8]; 9] = [
-        b"HTTP_HOST",
-        b"HTTP_USER_AGENT",
-        b"HTTP_CONNECTION",
-        b"HTTP_CACHE_CONTROL",
-        b"HTTP_PRAGMA",
-        b"HTTP_DNT",
-        b"HTTP_TE",
-        b"HTTP_UPGRADE_INSECURE_REQUESTS",
-        b"HTTP_X_FORWARDED_PROTO",
-    ];
-    FIELDS.contains(&key)
-        || key.starts_with(b"HTTP_ACCEPT")
-        || key.starts_with(b"HTTP_SEC_CH_")
-        || key.starts_with(b"HTTP_SEC_FETCH_")
-}
-
-fn key_text(name: &[u8]) -> Option<Vec<u8>> {
-    if name.contains(&b'_') {
-        return None;
-    }
-    let upper: Vec<u8> = name.iter().map(|byte| if *byte == b'-' { b'_' } else { byte.to_ascii_uppercase() }).collect();
-    Some(match upper.as_slice() {
-        b"CONTENT_LENGTH" | b"CONTENT_TYPE" => upper,
-        _ => [b"HTTP_", upper.as_slice()].concat(),
-    })
 }
 
 pub(super) fn init(ruby: &Ruby) -> Result<(), Error> {

@@ -14,9 +14,12 @@ mod finished;
 mod fixed;
 mod hijack;
 mod input;
+mod keys;
 mod response;
+mod shape;
 mod stream;
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use iodine_core::exchange::Exchange;
@@ -33,11 +36,15 @@ use response::Context;
 pub(crate) struct Application {
     app: Root,
     env: Root,
+    /// Different from that of every other application, of a former start as well.
+    serial: usize,
 }
 
 impl Application {
     pub(crate) fn new(app: Value, env: RHash) -> Self {
-        Self { app: Root::new(app), env: Root::new(env.as_value()) }
+        static SERIAL: AtomicUsize = AtomicUsize::new(0);
+        let serial = SERIAL.fetch_add(1, Ordering::Relaxed);
+        Self { app: Root::new(app), env: Root::new(env.as_value()), serial }
     }
 }
 
