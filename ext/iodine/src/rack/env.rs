@@ -12,7 +12,7 @@ use iodine_proto::http1::Version;
 use magnus::prelude::*;
 use magnus::rb_sys::{AsRawValue, FromRawValue};
 use magnus::typed_data::Obj;
-use magnus::{Error, RHash, RString, Ruby, Value};
+use magnus::{Error, RArray, RHash, RString, Ruby, Value};
 
 use super::Application;
 use super::call::Call;
@@ -22,7 +22,18 @@ use super::keys::{Keys, Names, method_of};
 use super::shape::{Seen, Shapes};
 use crate::gvl::GvlCell;
 
-/// Builds the environment, and the input object when there is a body.
+/// An environment, and what the server has to know of its contents.
+pub(super) struct Built {
+    pub(super) env: RHash,
+    /// `rack.hijack`
+    pub(super) call: Obj<Call>,
+    /// `rack.response_finished`
+    pub(super) callbacks: RArray,
+    /// `rack.input`, when there is a body.
+    pub(super) input: Option<Input>,
+}
+
+/// Builds the environment of a request.
 ///
 /// # Errors
 /// Only when Ruby is out of memory.
@@ -31,10 +42,11 @@ pub(super) fn build(
     handle: &Handle,
     exchange: &mut Exchange,
     application: &Application,
-) -> Result<(RHash, Obj<Call>, Option<Input>), Error> {
+) -> Result<Built, Error> {
     let keys = Keys::of(ruby);
     let (env, proxied) = common_part(ruby, keys, exchange, application)?;
     let call = ruby.obj_wrap(Call::new(handle, exchange, env));
+    let callbacks = ruby.ary_new();
     let set = |key: Fixed, value: Value| store(ruby, env, key.value(ruby), value);
 
     let head = &exchange.head;
@@ -47,7 +59,7 @@ pub(super) fn build(
         set(keys.query_string, ruby.str_from_slice(head.query()).as_value());
     }
     set(keys.hijack, call.as_value());
-    set(keys.response_finished, ruby.ary_new().as_value());
+    set(keys.response_finished, callbacks.as_value());
     match head.version() {
         Version::Http11 if !proxied => set(keys.early_hints, call.as_value()),
         Version::Http11 => {}
@@ -64,7 +76,7 @@ pub(super) fn build(
             set(keys.content_length, ruby.str_new(&input.len().to_string()).as_value());
         }
     }
-    Ok((env, call, input))
+    Ok(Built { env, call, callbacks, input })
 }
 
 /// The environment as far as peer and header fields determine it, and whether a proxy is in front.

@@ -30,6 +30,7 @@ use magnus::{Error, RHash, RModule, Ruby, Value};
 
 use crate::roots::Root;
 use crate::worker::{is_jump, report};
+use env::Built;
 use response::Context;
 
 /// A Rack application and the part of its environment that is the same for every request.
@@ -110,7 +111,7 @@ fn serve_one(
     mut exchange: Box<Exchange>,
 ) -> (Outcome, Result<(), Error>) {
     static CALL: LazyId = LazyId::new("call");
-    let (env, call, input) = match env::build(ruby, handle, &mut exchange, application) {
+    let Built { env, call, callbacks, input } = match env::build(ruby, handle, &mut exchange, application) {
         Ok(built) => built,
         Err(error) => return fail(ruby, exchange, &error),
     };
@@ -120,9 +121,9 @@ fn serve_one(
     }
     exchange.next = call.finish();
     match returned {
-        Ok(triple) => response::send(Context { ruby, handle, env, input }, exchange, triple),
+        Ok(triple) => response::send(Context { ruby, handle, env, callbacks, input }, exchange, triple),
         Err(error) => {
-            finished::notify(ruby, env, None, Some(&error));
+            finished::notify(ruby, callbacks, env, None, Some(&error));
             fail(ruby, exchange, &error)
         }
     }

@@ -25,6 +25,7 @@ pub(super) struct Context<'a> {
     pub(super) ruby: &'a Ruby,
     pub(super) handle: &'a Handle,
     pub(super) env: RHash,
+    pub(super) callbacks: RArray,
     pub(super) input: Option<Input>,
 }
 
@@ -349,9 +350,13 @@ const RESET_CONTENT: u16 = 205;
 const COPIED_UP_TO: usize = SHARED_FROM;
 
 impl Context<'_> {
+    fn notify(&self, answer: Option<&Answer>, error: Option<&Error>) {
+        finished::notify(self.ruby, self.callbacks, self.env, answer.map(|answer| answer.given), error);
+    }
+
     /// The application's part is over.
     fn conclude(self, answer: &Answer, error: Option<&Error>) {
-        finished::notify(self.ruby, self.env, Some(answer.given), error);
+        self.notify(Some(answer), error);
     }
 }
 
@@ -428,7 +433,7 @@ fn give_socket(context: &Context<'_>, mut exchange: Box<Exchange>, answer: &Answ
         .and_then(|hijacked| io_of(ruby, hijacked))
         .and_then(|io| callable.funcall::<_, _, Value>("call", (io,)));
     close(ruby, answer.body);
-    finished::notify(ruby, context.env, Some(answer.given), given.as_ref().err());
+    context.notify(Some(answer), given.as_ref().err());
     match given {
         Ok(_) => (Outcome::Taken, Ok(())),
         Err(error) if is_jump(&error) => (Outcome::Taken, Err(error)),
@@ -441,7 +446,7 @@ fn give_socket(context: &Context<'_>, mut exchange: Box<Exchange>, answer: &Answ
 
 /// What the application returned cannot be sent.
 fn refuse(context: &Context<'_>, exchange: Box<Exchange>, answer: Option<&Answer>, error: &Error) -> Ended {
-    finished::notify(context.ruby, context.env, answer.map(|answer| answer.given), Some(error));
+    context.notify(answer, Some(error));
     fail(context.ruby, exchange, error)
 }
 
