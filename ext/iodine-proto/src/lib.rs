@@ -1,7 +1,8 @@
-//! HTTP/1.0 and HTTP/1.1 for a server: bytes in, decisions and bytes out.
+//! HTTP/1.0 and HTTP/1.1 for a server, WebSocket for both ends, server-sent events: bytes in, decisions and bytes out.
 //!
 //! What it does: it finds request heads in what a peer sends and checks them, takes bodies out of their framing, says with
-//! which status to refuse what is wrong, and writes response heads that cannot be wrong.
+//! which status to refuse what is wrong, and writes response heads that cannot be wrong. It shakes hands for WebSockets,
+//! puts messages together from frames, says with which code to close what is wrong, and compresses. It frames events.
 //!
 //! What it never does: own a socket, a file or a thread, read a clock, or log. Bytes, limits and the time are parameters.
 //! It holds no `unsafe` code, and nothing a peer sends makes it panic, guess about framing, or use memory beyond its
@@ -24,7 +25,24 @@
 //! answer with a [`Refusal`](http1::Refusal): then the server sends its [`status`](http1::Refusal::status) and closes,
 //! because nothing after it can be told apart. How the bytes are cut into packets changes no answer.
 //!
+//! A request that [asks for a WebSocket](websocket::is_upgrade) turns the connection into one:
+//!
+//! ```text
+//!  Head ──▶ Handshake ─── fields of the 101 ──▶ ResponseWriter
+//!               │
+//!               └ deflate ─┬──▶ Reader ──── Event ────▶ the application
+//!                          │     ▲ frames from the peer        │
+//!                          └──▶ Encoder ◀──── messages ────────┤
+//!                                │ ▲ Publication, for many ◀───┘
+//!                                ▼ frames to the peer
+//! ```
+//!
+//! [`websocket`] shows it in use. A [`Reader`](websocket::Reader) may answer with an [`Error`](websocket::Error): then the
+//! server sends its [`close_code`](websocket::Error::close_code) and closes. [`sse`] is one function: an event to bytes.
+//!
 //! Where RFC 9112 leaves a choice between repairing and refusing, the readers refuse.
 #![forbid(unsafe_code)]
 
 pub mod http1;
+pub mod sse;
+pub mod websocket;

@@ -12,7 +12,7 @@ mod request_line;
 mod response;
 mod span;
 mod status;
-mod syntax;
+pub(crate) mod syntax;
 mod target;
 
 pub use body::{BodyReader, BodyStep};

@@ -6,7 +6,7 @@ pub(super) fn is_token_byte(byte: u8) -> bool {
 }
 
 /// Whether this is a token: one byte or more, each of the token class.
-pub(super) fn is_token(bytes: &[u8]) -> bool {
+pub(crate) fn is_token(bytes: &[u8]) -> bool {
     !bytes.is_empty() && bytes.iter().all(|byte| is_token_byte(*byte))
 }
 
@@ -17,12 +17,12 @@ pub(super) fn is_value_byte(byte: u8) -> bool {
 }
 
 /// Whether each byte may stand in a field value.
-pub(super) fn is_value(bytes: &[u8]) -> bool {
+pub(crate) fn is_value(bytes: &[u8]) -> bool {
     bytes.iter().fold(true, |valid, byte| valid & is_value_byte(*byte))
 }
 
 /// Whether each byte is neither a blank nor a control character.
-pub(super) fn is_visible(bytes: &[u8]) -> bool {
+pub(crate) fn is_visible(bytes: &[u8]) -> bool {
     bytes.iter().fold(true, |valid, byte| valid & (*byte > b' ') & (*byte != DELETE))
 }
 
@@ -43,12 +43,12 @@ pub(super) fn is_percent_encoded(mut bytes: &[u8]) -> bool {
 }
 
 /// The members of a comma-separated list, blanks trimmed; empty members are skipped (RFC 9110 section 5.6.1.2).
-pub(super) fn list(value: &[u8]) -> impl Iterator<Item = &[u8]> {
+pub(crate) fn list(value: &[u8]) -> impl Iterator<Item = &[u8]> {
     value.split(|byte| *byte == b',').map(trim).filter(|member| !member.is_empty())
 }
 
 /// The bytes without optional whitespace, SP and HTAB, at both ends.
-pub(super) fn trim(mut bytes: &[u8]) -> &[u8] {
+pub(crate) fn trim(mut bytes: &[u8]) -> &[u8] {
     while let [b' ' | b'\t', rest @ ..] | [rest @ .., b' ' | b'\t'] = bytes {
         bytes = rest;
     }

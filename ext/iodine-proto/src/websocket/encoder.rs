@@ -1,0 +1,137 @@
+//! What one end sends: messages for one peer, and publications for many.
+
+use bytes::Bytes;
+
+use super::frame::{encode_compressed, encode_message};
+use super::{Deflate, Deflater, Kind, MaskKey, Window};
+
+/// Encodes the messages of one connection, compressed as far as the peers agreed to it.
+///
+/// It takes 16 bytes, and no memory elsewhere unless the connection keeps its context between messages; then it has a
+/// [`Deflater`] of its own from the first message that is compressed.
+pub struct Encoder {
+    window: Option<Window>,
+    /// The context that the peer has too. Invariant: `None` unless the window is taken over.
+    own: Option<Box<Deflater>>,
+}
+
+/// A message for many connections of a server, framed once, and compressed at most once.
+pub struct Publication {
+    kind: Kind,
+    plain: Bytes,
+    /// Where the payload begins in the plain frame.
+    payload: usize,
+    compressed: Compressed,
+}
+
+enum Compressed {
+    NotTried,
+    NotSmaller,
+    Frame(Bytes),
+}
+
+impl Encoder {
+    /// An encoder for what the handshake agreed to.
+    pub fn new(deflate: Option<Deflate>) -> Self {
+        Encoder { window: deflate.map(|deflate| deflate.outgoing), own: None }
+    }
+
+    /// Appends a message as one frame. A text is taken to be UTF-8; `mask` is as for [`encode_message`].
+    ///
+    /// It is compressed if the peers agreed to that, and if it has at least the
+    /// [`min_size`](super::DeflateSettings::min_size) of `shared`. The peer must get the messages in the order in which
+    /// they were encoded.
+    pub fn message(
+        &mut self,
+        kind: Kind,
+        payload: &[u8],
+        mask: Option<MaskKey>,
+        shared: &mut Deflater,
+        out: &mut Vec<u8>,
+    ) {
+        if !self.compress(kind, payload, mask, shared, out) {
+            encode_message(kind, payload, mask, out);
+        }
+    }
+
+    /// The frame of a publication for this connection of a server. The frame is shared, not copied.
+    ///
+    /// `shared` must be the same for all connections the publication is for.
+    pub fn publication(&mut self, publication: &mut Publication, shared: &mut Deflater) -> Bytes {
+        let length = publication.payload().len();
+        let compresses = self.window.is_some_and(|window| shared.takes(length) && shared.fits(window, length));
+        if !compresses {
+            return publication.plain.clone();
+        }
+        let Some(frame) = publication.compressed(shared) else {
+            return publication.plain.clone();
+        };
+        // The peer's context has this message now, and that of this end has not.
+        if let Some(own) = &mut self.own {
+            own.forget();
+        }
+        frame
+    }
+
+    /// Appends a compressed message. If false, it is to be sent as it is, and nothing was written.
+    fn compress(
+        &mut self,
+        kind: Kind,
+        payload: &[u8],
+        mask: Option<MaskKey>,
+        shared: &mut Deflater,
+        out: &mut Vec<u8>,
+    ) -> bool {
+        match self.window {
+            Some(window) if shared.takes(payload.len()) => {
+                if window.takeover {
+                    let own = self.own.get_or_insert_with(|| Box::new(shared.with_bits(window.bits)));
+                    encode_compressed(kind, mask, out, |out| own.compress(payload, out)).is_ok()
+                } else {
+                    shared.fits(window, payload.len()) && compress_alone(kind, payload, mask, shared, out)
+                }
+            }
+            _ => false,
+        }
+    }
+}
+
+impl Publication {
+    /// A message for many. A text is taken to be UTF-8.
+    pub fn new(kind: Kind, payload: &[u8]) -> Self {
+        let mut plain = Vec::new();
+        encode_message(kind, payload, None, &mut plain);
+        let start = plain.len() - payload.len();
+        Publication { kind, plain: plain.into(), payload: start, compressed: Compressed::NotTried }
+    }
+
+    /// The message without its frame.
+    pub fn payload(&self) -> &[u8] {
+        &self.plain[self.payload..]
+    }
+
+    /// The compressed frame, if that is smaller.
+    fn compressed(&mut self, shared: &mut Deflater) -> Option<Bytes> {
+        if matches!(self.compressed, Compressed::NotTried) {
+            let mut out = Vec::new();
+            let is_smaller = compress_alone(self.kind, self.payload(), None, shared, &mut out);
+            self.compressed = if is_smaller { Compressed::Frame(out.into()) } else { Compressed::NotSmaller };
+        }
+        match &self.compressed {
+            Compressed::Frame(frame) => Some(frame.clone()),
+            _ => None,
+        }
+    }
+}
+
+/// Appends a message compressed without context, unless that makes it no smaller: then writes nothing.
+fn compress_alone(kind: Kind, payload: &[u8], mask: Option<MaskKey>, shared: &mut Deflater, out: &mut Vec<u8>) -> bool {
+    let start = out.len();
+    shared.forget();
+    let result = encode_compressed(kind, mask, out, |out| shared.compress(payload, out));
+    let is_smaller = result.is_ok() && out.len() - start < payload.len();
+    if !is_smaller {
+        out.truncate(start);
+    }
+    is_smaller
+}
