@@ -20,7 +20,7 @@ module Iodine
         @threads = threads
         @workers = workers
         @events = events
-        @reactor = Reactor.new
+        @reactor = Reactor.new(false)
         @places = {}
       end
 

@@ -13,7 +13,7 @@ module Iodine
         @threads = threads
         @workers = workers
         @events = events
-        @reactor = Reactor.new
+        @reactor = Reactor.new(true)
         @pool = []
         @lock = Mutex.new
         @stopping = false

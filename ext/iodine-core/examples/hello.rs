@@ -13,6 +13,7 @@ use iodine_core::jobs::{Consumer, Job, JobQueue, Taken};
 use iodine_core::net::address::Address;
 use iodine_core::net::listener::BoundSocket;
 use iodine_core::reactor::Reactor;
+use iodine_core::reactor::leader::Leadership;
 use iodine_core::settings::HttpSettings;
 use iodine_proto::http1::{Framing, Persistence, ResponseWriter};
 
@@ -23,13 +24,14 @@ fn main() -> Result<(), Box<dyn Error>> {
     println!("listening on {}", socket.address());
 
     let jobs = Arc::new(JobQueue::default());
-    let mut reactor = Reactor::new(Arc::clone(&jobs))?;
+    let reactor = Reactor::new(Arc::clone(&jobs))?;
     let handle = reactor.handle();
     handle.listen(socket.listener(0, Arc::new(HttpSettings::default()))?);
 
-    let consumer = jobs.consumer();
+    let leadership = Arc::new(Leadership::new(reactor, true));
+    let consumer = Consumer::new(jobs, Arc::clone(&leadership));
     thread::spawn(move || application(consumer, &handle));
-    reactor.run()?;
+    leadership.guard()?;
     Ok(())
 }
 

@@ -12,7 +12,7 @@ use mio::Waker;
 
 use crate::connection::gate::Gate;
 use crate::exchange::Exchange;
-use crate::jobs::JobQueue;
+use crate::jobs::{Job, JobQueue};
 use crate::net::Listener;
 use crate::reactor::{ConnectionId, TimerId};
 
@@ -48,6 +48,8 @@ pub(crate) enum Command {
     CancelTimer(TimerId),
     Listen(Listener),
     Drain(Duration),
+    /// Nothing but the end of a sleep.
+    Nudge,
     Pause,
 }
 
@@ -151,7 +153,19 @@ impl Handle {
         self.wants_idle() && self.0.wants_idle.swap(false, Ordering::Relaxed)
     }
 
-    /// Makes the reactor's `run` return with all of its state, so that the process may fork.
+    /// Queues a job from any thread.
+    pub fn push_job(&self, job: Job) {
+        self.0.jobs.push(job);
+        // It may be the leader's: that looks at the queue between two turns.
+        self.nudge();
+    }
+
+    /// Ends the reactor's sleep.
+    pub(crate) fn nudge(&self) {
+        self.send(Command::Nudge);
+    }
+
+    /// Ends the reactor's turns, with all of its state kept, so that the process may fork.
     pub fn pause(&self) {
         self.send(Command::Pause);
     }

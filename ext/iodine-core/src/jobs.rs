@@ -10,6 +10,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use crate::exchange::Exchange;
 use crate::reactor::TimerId;
+use crate::reactor::leader::{Leadership, Led};
 
 /// One piece of work for the application.
 pub enum Job {
@@ -42,6 +43,8 @@ struct State {
     woken: usize,
     /// Threads outside `take`: running the application, or about to look.
     active: usize,
+    /// Threads inside `take` that run the reactor.
+    leading: usize,
     /// Jobs taken so far, to tell a blocked application from a busy one.
     taken: u64,
     /// `taken` at the last `rouse`.
@@ -68,13 +71,14 @@ impl JobQueue {
         let mut state = self.lock();
         state.jobs.extend(jobs.drain(..));
         self.backlog.store(state.jobs.len(), Ordering::Relaxed);
-        if state.active + state.woken == 0 {
+        if state.active + state.woken + state.leading == 0 {
             self.wake(state, 1);
         }
     }
 
     /// Appends a job from any thread and wakes a parked thread, because nobody may be there to look again.
-    pub fn push(&self, job: Job) {
+    /// [`Handle::push_job`](crate::handle::Handle::push_job) reaches the leader as well.
+    pub(crate) fn push(&self, job: Job) {
         let mut state = self.lock();
         state.jobs.push_back(job);
         self.backlog.store(state.jobs.len(), Ordering::Relaxed);
@@ -121,11 +125,6 @@ impl JobQueue {
         self.backlog.load(Ordering::Relaxed)
     }
 
-    /// A consumer for the calling thread.
-    pub fn consumer(self: &Arc<Self>) -> Consumer {
-        Consumer { queue: Arc::clone(self), active: false }
-    }
-
     fn pop(&self, state: &mut State) -> Option<Job> {
         let job = state.jobs.pop_front()?;
         state.taken += 1;
@@ -152,29 +151,32 @@ impl JobQueue {
 /// The thread counts as at work from the moment `take` returns until it calls `take` again, or drops its consumer.
 pub struct Consumer {
     queue: Arc<JobQueue>,
+    leadership: Arc<Leadership>,
     active: bool,
 }
 
 impl Consumer {
-    /// Waits for a job. `interrupted` is asked first, and whenever the wait is disturbed by [`JobQueue::interrupt`].
+    /// A consumer for the calling thread, which leads when there is nothing else to do and it may.
+    pub fn new(queue: Arc<JobQueue>, leadership: Arc<Leadership>) -> Self {
+        Self { queue, leadership, active: false }
+    }
+
+    /// Waits for a job. `interrupted` is asked first, and whenever the wait is disturbed by
+    /// [`JobQueue::interrupt`] and [`Leadership::interrupt`].
     pub fn take(&mut self, interrupted: impl Fn() -> bool) -> Taken {
-        let queue = &*self.queue;
-        let mut state = queue.lock();
+        let mut state = self.queue.lock();
         self.rest(&mut state);
         let taken = loop {
             if interrupted() {
                 break Taken::Interrupted;
             }
-            if let Some(job) = queue.pop(&mut state) {
+            if let Some(job) = self.queue.pop(&mut state) {
                 break Taken::Job(job);
             }
             if state.closed {
                 break Taken::Closed;
             }
-            state.parked += 1;
-            state = queue.arrived.wait(state).unwrap_or_else(PoisonError::into_inner);
-            state.parked -= 1;
-            state.woken = state.woken.saturating_sub(1);
+            state = self.lead_or_park(state, &interrupted);
         };
         state.active += 1;
         drop(state);
@@ -188,6 +190,26 @@ impl Consumer {
             return None;
         }
         self.queue.pop(&mut self.queue.lock())
+    }
+
+    fn lead_or_park<'q>(
+        &'q self,
+        mut state: MutexGuard<'q, State>,
+        interrupted: &impl Fn() -> bool,
+    ) -> MutexGuard<'q, State> {
+        state.leading += 1;
+        drop(state);
+        let led = self.leadership.lead(interrupted);
+        let mut state = self.queue.lock();
+        state.leading -= 1;
+        if led != Led::NotNow || !state.jobs.is_empty() || state.closed || interrupted() {
+            return state;
+        }
+        state.parked += 1;
+        state = self.queue.arrived.wait(state).unwrap_or_else(PoisonError::into_inner);
+        state.parked -= 1;
+        state.woken = state.woken.saturating_sub(1);
+        state
     }
 
     fn rest(&self, state: &mut State) {

@@ -4,11 +4,12 @@ use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::thread;
+use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use iodine_core::handle::Handle;
 use iodine_core::jobs::{Job, JobQueue};
+use iodine_core::reactor::leader::Leadership;
 use iodine_core::reactor::{Exit, Reactor, TimerId};
 use magnus::prelude::*;
 use magnus::{Error, RHash, RModule, Ruby, Value, function, method};
@@ -18,72 +19,80 @@ use crate::rack::{Application, Applications};
 use crate::socket::Socket;
 use crate::worker;
 
-/// A reactor, the thread that runs it, and the applications it serves.
+/// A reactor, the thread that guards it, and the applications it serves.
 #[magnus::wrap(class = "Iodine::Base::Reactor", free_immediately)]
 pub(crate) struct Runtime {
     handle: Handle,
     applications: Arc<Applications>,
-    thread: Arc<ReactorThread>,
+    leadership: Arc<Leadership>,
+    guardian: Arc<Guardian>,
 }
 
-struct ReactorThread {
+/// The reactor's own thread.
+#[derive(Default)]
+struct Guardian {
     state: Mutex<State>,
     changed: Condvar,
 }
 
+#[derive(Default)]
 enum State {
-    /// Not running; it may run (again).
-    Ready(Box<Reactor>),
-    Running,
-    /// It has drained, or failed.
+    /// Not started, or paused.
+    #[default]
+    Away,
+    Running(Option<JoinHandle<()>>),
+    /// The reactor has drained, or failed.
     Over,
 }
 
 impl Runtime {
-    fn new(ruby: &Ruby) -> Result<Self, Error> {
+    /// `leads`: whether threads of the application may run the reactor. Not in a process that forks.
+    fn new(ruby: &Ruby, leads: bool) -> Result<Self, Error> {
         let reactor = Reactor::new(Arc::new(JobQueue::default())).map_err(|error| {
             Error::new(ruby.exception_runtime_error(), format!("the reactor could not be made: {error}"))
         })?;
         Ok(Self {
             handle: reactor.handle(),
             applications: Arc::default(),
-            thread: Arc::new(ReactorThread {
-                state: Mutex::new(State::Ready(Box::new(reactor))),
-                changed: Condvar::new(),
-            }),
+            leadership: Arc::new(Leadership::new(reactor, leads)),
+            guardian: Arc::default(),
         })
     }
 
     /// Starts the reactor's thread. Nothing happens when it runs already or is over.
     fn run(ruby: &Ruby, this: &Self) -> Result<(), Error> {
-        let mut state = this.thread.lock();
-        let reactor = match std::mem::replace(&mut *state, State::Running) {
-            State::Ready(reactor) => reactor,
-            other => {
-                *state = other;
-                return Ok(());
-            }
-        };
-        let shared = Arc::clone(&this.thread);
-        let spawned = thread::Builder::new().name("iodine-reactor".into()).spawn(move || shared.serve(reactor));
-        spawned.map(drop).map_err(|error| {
-            Error::new(ruby.exception_runtime_error(), format!("the reactor's thread could not be started: {error}"))
-        })
+        let mut state = this.guardian.lock();
+        if !matches!(*state, State::Away) {
+            return Ok(());
+        }
+        let (guardian, leadership) = (Arc::clone(&this.guardian), Arc::clone(&this.leadership));
+        let spawned = thread::Builder::new().name("iodine-reactor".into()).spawn(move || guardian.serve(&leadership));
+        let thread = spawned.map_err(|error| {
+            let message = format!("the reactor's thread could not be started: {error}");
+            Error::new(ruby.exception_runtime_error(), message)
+        })?;
+        *state = State::Running(Some(thread));
+        Ok(())
     }
 
     /// Stops the reactor's thread and keeps its state, so that the process may fork.
     fn pause(ruby: &Ruby, this: &Self) -> Result<(), Error> {
-        if matches!(*this.thread.lock(), State::Running) {
-            this.handle.pause();
-        }
-        this.thread.wait(ruby)
+        let thread = match &mut *this.guardian.lock() {
+            State::Running(thread) => thread.take(),
+            State::Away | State::Over => return Ok(()),
+        };
+        this.handle.pause();
+        this.guardian.wait(ruby)?;
+        // Nothing of it may be left, not even its last steps, when the process is copied.
+        thread.map(JoinHandle::join);
+        Ok(())
     }
 
     /// Stops accepting, lets running requests finish for at most so many seconds, closes everything. Returns when
     /// that is done and the jobs that are left may be run.
     fn drain(ruby: &Ruby, this: &Self, seconds: f64) -> Result<(), Error> {
         this.handle.drain(Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX));
-        let waited = this.thread.wait(ruby);
+        let waited = this.guardian.wait(ruby);
         this.handle.jobs().close();
         waited
     }
@@ -98,11 +107,11 @@ impl Runtime {
 
     /// Runs jobs on the calling Ruby thread until the reactor is drained.
     fn work(ruby: &Ruby, this: &Self) -> Result<(), Error> {
-        worker::work(ruby, &this.handle, &this.applications)
+        worker::work(ruby, &this.handle, &this.leadership, &this.applications)
     }
 
     fn push_task(&self, id: usize) {
-        self.handle.jobs().push(Job::Task(id));
+        self.handle.push_job(Job::Task(id));
     }
 
     fn set_timer(&self, id: usize, milliseconds: u64) {
@@ -122,12 +131,12 @@ impl Runtime {
     }
 }
 
-impl ReactorThread {
-    /// The reactor's thread.
-    fn serve(&self, mut reactor: Box<Reactor>) {
-        let exit = catch_unwind(AssertUnwindSafe(|| reactor.run()));
+impl Guardian {
+    /// The thread.
+    fn serve(&self, leadership: &Leadership) {
+        let exit = catch_unwind(AssertUnwindSafe(|| leadership.guard()));
         let next = match exit {
-            Ok(Ok(Exit::Paused)) => State::Ready(reactor),
+            Ok(Ok(Exit::Paused)) => State::Away,
             Ok(Ok(Exit::Drained)) => State::Over,
             Ok(Err(error)) => failed(&error),
             Err(_) => failed(&io::Error::other("panic")),
@@ -138,11 +147,11 @@ impl ReactorThread {
 
     /// Waits, without the lock, until the thread has left the reactor.
     fn wait(&self, ruby: &Ruby) -> Result<(), Error> {
-        while matches!(*self.lock(), State::Running) {
+        while matches!(*self.lock(), State::Running(_)) {
             let interrupted = AtomicBool::new(false);
             let work = || {
                 let mut state = self.lock();
-                while matches!(*state, State::Running) && !interrupted.load(Ordering::SeqCst) {
+                while matches!(*state, State::Running(_)) && !interrupted.load(Ordering::SeqCst) {
                     state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
                 }
             };
@@ -173,7 +182,7 @@ fn failed(error: &io::Error) -> State {
 
 pub(crate) fn init(ruby: &Ruby, base: RModule) -> Result<(), Error> {
     let class = base.define_class("Reactor", ruby.class_object())?;
-    class.define_singleton_method("new", function!(Runtime::new, 0))?;
+    class.define_singleton_method("new", function!(Runtime::new, 1))?;
     class.define_method("run", method!(Runtime::run, 0))?;
     class.define_method("pause", method!(Runtime::pause, 0))?;
     class.define_method("drain", method!(Runtime::drain, 1))?;

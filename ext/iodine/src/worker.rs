@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use iodine_core::handle::Handle;
 use iodine_core::jobs::{Consumer, Job, Taken};
+use iodine_core::reactor::leader::Leadership;
 use magnus::error::ErrorType;
 use magnus::prelude::*;
 use magnus::value::LazyId;
@@ -17,10 +18,15 @@ use crate::rack::{Applications, serve};
 ///
 /// # Errors
 /// When Ruby ends the thread (`Thread#kill`, an exception raised into it).
-pub(crate) fn work(ruby: &Ruby, handle: &Handle, applications: &Arc<Applications>) -> Result<(), Error> {
-    let mut consumer = handle.jobs().consumer();
+pub(crate) fn work(
+    ruby: &Ruby,
+    handle: &Handle,
+    leadership: &Arc<Leadership>,
+    applications: &Arc<Applications>,
+) -> Result<(), Error> {
+    let mut consumer = Consumer::new(Arc::clone(handle.jobs()), Arc::clone(leadership));
     loop {
-        match park(ruby, handle, &mut consumer) {
+        match park(ruby, handle, leadership, &mut consumer) {
             Taken::Job(job) => {
                 run(ruby, handle, applications, job)?;
                 while let Some(job) = consumer.try_take() {
@@ -33,11 +39,12 @@ pub(crate) fn work(ruby: &Ruby, handle: &Handle, applications: &Arc<Applications
     }
 }
 
-fn park(ruby: &Ruby, handle: &Handle, consumer: &mut Consumer) -> Taken {
+fn park(ruby: &Ruby, handle: &Handle, leadership: &Leadership, consumer: &mut Consumer) -> Taken {
     let interrupted = AtomicBool::new(false);
     let unblock = || {
         interrupted.store(true, Ordering::SeqCst);
         handle.jobs().interrupt();
+        leadership.interrupt();
     };
     gvl::without(ruby, || consumer.take(|| interrupted.load(Ordering::SeqCst)), unblock).unwrap_or(Taken::Interrupted)
 }

@@ -1,11 +1,13 @@
 //! The event loop: one thread that owns every socket of a process.
 //!
-//! A turn: poll, accept and read, hand the jobs over, carry out commands, write each touched connection once, look at
-//! the alarms. Nothing in a turn waits.
+//! A turn: poll, accept and read, carry out commands, look at the alarms, write each touched connection once, hand the
+//! jobs over. Nothing in a turn waits but the poll. Who runs the turns is the business of [`leader`].
 
+pub mod leader;
 pub(crate) mod timer;
 
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -50,10 +52,10 @@ pub struct ConnectionId {
     generation: u32,
 }
 
-/// Why [`Reactor::run`] returned.
+/// Why a reactor is run no longer.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Exit {
-    /// `Handle::pause`: call `run` again to go on.
+    /// `Handle::pause`: it may be run again.
     Paused,
     /// `Handle::drain`: all connections are closed.
     Drained,
@@ -121,23 +123,24 @@ impl Reactor {
         self.handle.clone()
     }
 
-    /// Serves until it is told to pause or to drain.
+    /// Polls once and does what there is to do. `Some`: why there should be no next turn.
     ///
     /// # Errors
     /// When polling fails, which leaves nothing to be done.
-    pub fn run(&mut self) -> io::Result<Exit> {
-        loop {
-            self.poll()?;
-            self.turn.now = Instant::now();
-            self.accept_and_read();
-            self.carry_out_commands();
-            self.sound_alarms();
-            self.settle_touched();
-            self.hand_over_jobs();
-            if let Some(exit) = self.exit.take() {
-                return Ok(exit);
-            }
-        }
+    pub(crate) fn turn(&mut self) -> io::Result<Option<Exit>> {
+        self.poll()?;
+        self.turn.now = Instant::now();
+        self.accept_and_read();
+        self.carry_out_commands();
+        self.sound_alarms();
+        self.settle_touched();
+        self.hand_over_jobs();
+        Ok(self.exit.take())
+    }
+
+    /// Whether it has drained: there is nothing left to run it for.
+    pub(crate) fn is_over(&self) -> bool {
+        self.turn.draining && self.connections.is_empty()
     }
 
     fn poll(&mut self) -> io::Result<()> {
@@ -173,7 +176,7 @@ impl Reactor {
 
     fn accept_and_read(&mut self) {
         for id in std::mem::take(&mut self.unfinished) {
-            self.read(id);
+            self.contain(id, |reactor| reactor.read(id));
         }
         let events = std::mem::replace(&mut self.events, Events::with_capacity(0));
         for event in &events {
@@ -197,8 +200,17 @@ impl Reactor {
                 let Some(connection) = self.connections.get_mut(token - CONNECTIONS) else { return };
                 connection.note(event);
                 let id = connection.id;
-                self.read(id);
+                self.contain(id, |reactor| reactor.read(id));
             }
+        }
+    }
+
+    /// Does something for one connection. A panic ends that connection and nothing else.
+    fn contain(&mut self, id: ConnectionId, work: impl FnOnce(&mut Self)) {
+        // Unwind safe: the connection, the only thing that may be left half-changed, is dropped.
+        if catch_unwind(AssertUnwindSafe(|| work(self))).is_err() {
+            log::error!("a defect of the server ended a connection; please report the panic message above");
+            self.close(id);
         }
     }
 
@@ -290,6 +302,8 @@ impl Reactor {
             Command::CancelTimer(id) => self.alarms.cancel(id),
             Command::Listen(listener) => self.listen(listener),
             Command::Drain(deadline) => self.drain(deadline),
+            // It has ended the sleep.
+            Command::Nudge => {}
             Command::Pause => self.exit = Some(Exit::Paused),
         }
     }
@@ -303,10 +317,12 @@ impl Reactor {
 
     fn answer(&mut self, mut exchange: Box<Exchange>) {
         let id = exchange.connection;
-        if let Some(connection) = find(&mut self.connections, id) {
-            connection.answer(&mut exchange, &mut self.turn);
-            self.touch(id);
-        }
+        self.contain(id, |reactor| {
+            if let Some(connection) = find(&mut reactor.connections, id) {
+                connection.answer(&mut exchange, &mut reactor.turn);
+                reactor.touch(id);
+            }
+        });
         self.turn.exchanges.put(exchange);
     }
 
@@ -387,11 +403,13 @@ impl Reactor {
     fn settle_touched(&mut self) {
         let mut touched = std::mem::take(&mut self.touched);
         for id in touched.drain(..) {
-            if let Some(connection) = find(&mut self.connections, id) {
-                connection.is_listed = false;
-                let verdict = connection.settle(&self.turn);
-                self.carry_out_verdict(id, verdict);
-            }
+            self.contain(id, |reactor| {
+                if let Some(connection) = find(&mut reactor.connections, id) {
+                    connection.is_listed = false;
+                    let verdict = connection.settle(&reactor.turn);
+                    reactor.carry_out_verdict(id, verdict);
+                }
+            });
         }
         self.touched = touched;
         if self.turn.draining && self.connections.is_empty() {
