@@ -1,0 +1,90 @@
+# frozen_string_literal: true
+
+RSpec.describe "The documents" do
+  root = Support::ROOT
+  documents = Dir.glob(%w[*.md docs/**/*.md bench/*.md ext/*/README.md], base: root)
+
+  read = ->(name) { File.read(File.join(root, name)) }
+  # Prose: what stands between fences is code.
+  prose = ->(name) { read.call(name).gsub(/^```.*?^```$/m, "") }
+
+  # GitHub's name of a heading as the target of a link.
+  def anchor(heading) = heading.strip.downcase.gsub(/[^\p{Word}\- ]/, "").tr(" ", "-")
+
+  documents.each do |document|
+    describe document do
+      it "links to files and headings that exist" do
+        links = prose.call(document).scan(/\[[^\]]*\]\(([^)\s]+)\)/).flatten.grep_v(/\A[a-z]+:/)
+        broken = links.reject do |link|
+          path, heading = link.split("#", 2)
+          folder = File.join(root, File.dirname(document))
+          file = path.empty? ? File.join(root, document) : File.expand_path(path, folder)
+          next false unless File.exist?(file)
+
+          heading.nil? || File.read(file).scan(/^#+ (.+)$/).flatten.any? { |title| anchor(title) == heading }
+        end
+        expect(broken).to be_empty
+      end
+    end
+  end
+
+  describe "docs/configuration.md" do
+    # Flags of the help, "  -p, --port <PORT>", and their aliases, "[alias: --tout]".
+    before(:all) do
+      process = Support::ChildProcess.run_ruby(<<~RUBY)
+        require "iodine"
+        require "iodine/cli"
+        puts Iodine::Base::CLI.help
+      RUBY
+      definitions = process.out.text.scan(/^ +((?:-\w, )?--[\w-]+)|\[alias(?:es)?: (.*?)\]/).flatten.compact
+      @flags = definitions.flat_map { |names| names.split(", ") }
+    end
+
+    attr_reader :flags
+
+    documented = read.call("docs/configuration.md").scan(/`(--?[\w?][\w-]*)`/).flatten.uniq
+
+    it "has every flag of the help, under all its names" do
+      expect(flags).to include("--port", "-p", "--tout", "-?")
+      expect(flags - documented).to be_empty
+    end
+
+    it "has no flag in its tables that the help does not have" do
+      rows = read.call("docs/configuration.md").scan(/^\| `(--[\w-]+)` \| ([^|]*)\|/)
+      named = rows.flat_map { |flag, aliases| [flag, *aliases.scan(/`([^`]+)`/).flatten] }
+      expect(named).to include("--port", "-p")
+      expect(named - flags).to be_empty
+    end
+
+    it "has the key of every setting" do
+      process = Support::ChildProcess.run_ruby(<<~RUBY)
+        require "iodine"
+        require "iodine/cli"
+        puts Iodine::Base::CLI::SETTINGS.values
+      RUBY
+      keys = process.out.lines.reject { |key| key == "filename_" }
+      expect(keys).to include("address")
+      expect(keys.reject { |key| read.call("docs/configuration.md").include?("`:#{key}`") }).to be_empty
+    end
+  end
+
+  describe "docs/limits.md" do
+    it "names tests that exist" do
+      folders = %w[spec ext/iodine-proto/tests ext/iodine-core/src]
+      named = read.call("docs/limits.md").scan(%r{`([\w/]+\.(?:rb|rs))`}).flatten.uniq
+      lost = named.reject { |name| [".", *folders].any? { |folder| File.exist?(File.join(root, folder, name)) } }
+      expect(named).not_to be_empty
+      expect(lost).to be_empty
+    end
+  end
+
+  describe "ARCHITECTURE.md" do
+    it "names every source file with unsafe code" do
+      sources = Dir.glob("ext/*/src/**/*.rs", base: root)
+      unsafe = sources.select { |name| read.call(name).match?(/\bunsafe (\{|impl|fn|extern)/) }
+      table = read.call("ARCHITECTURE.md")[/^## Unsafe code$.*?(?=^## )/m]
+      named = table.scan(%r{`([\w/]+\.rs)`}).flatten.uniq
+      expect(named).to match_array(unsafe.map { |name| name.delete_prefix("ext/iodine/src/") })
+    end
+  end
+end
