@@ -78,7 +78,8 @@ module Iodine
           load_configuration(settings.delete(:conf_)) if settings[:conf_]
           app = Application.choose(settings[:filename_]).load
           WarmUp.install(app) if settings[:warmup_]
-          Iodine::Rack.run(app)
+          listen(app)
+          Iodine.start
         rescue Failure => e
           abort "error: #{e.message}"
         end
@@ -101,6 +102,12 @@ module Iodine
         private
 
         def settings = Iodine::DEFAULT_SETTINGS
+
+        def listen(app)
+          Iodine.listen(service: :http, handler: app)
+        rescue RuntimeError, ArgumentError => e
+          raise Failure, e.message
+        end
 
         def leave_with(arguments)
           if (text = arguments[:help] || arguments[:version])

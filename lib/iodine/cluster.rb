@@ -22,6 +22,7 @@ module Iodine
         @events = events
         @reactor = Reactor.new(false)
         @places = {}
+        @leaving = []
       end
 
       # Serves until an event says stop.
@@ -104,6 +105,8 @@ module Iodine
           State.reach(:on_child_crush)
         end
         replace(place)
+        @leaving.delete(pid)
+        restart_next
       end
 
       def replace(place)
@@ -120,10 +123,16 @@ module Iodine
         end
       end
 
-      # Workers leave one after the other, and are replaced as they do.
+      # Workers leave one after the other: the next one when the one before has been replaced.
       def restart
         Log.info("Restarting workers.")
-        tell(@places.keys, "TERM")
+        @leaving = @places.keys
+        restart_next
+      end
+
+      def restart_next
+        pid = @leaving.shift
+        tell([pid], "TERM") if pid
       end
 
       def shut_down

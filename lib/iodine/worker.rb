@@ -50,6 +50,8 @@ module Iodine
         loop do
           case @events.pop
           when :stop then return
+          # In a cluster the master starts another one.
+          when :restart then return if @workers > 1
           when :orphaned then return State.reach(:on_parent_crush)
           end
         end

@@ -1,9 +1,9 @@
-//! The server below Ruby: one reactor thread owns every socket of a process, parses what arrives, hands complete
-//! requests to the application's threads and writes what they answer.
+//! The server below Ruby: one reactor owns every socket of a process, parses what arrives, hands complete requests to
+//! the application's threads and writes what they answer.
 //!
 //! ```text
-//!            reactor thread                                   application threads
-//!  poll -> Connection::read -> Http::receive ── Job ──▶ JobQueue::take ... run the application
+//!               reactor                                       application threads
+//!  poll -> Connection::read -> Http::receive ── Job ──▶ Consumer::take ... run the application
 //!          WriteQueue::flush <- Http::answer ◀─ Command ─ Handle::answer
 //! ```
 //!

@@ -73,17 +73,23 @@ pub(crate) fn base(ruby: &Ruby) -> Result<RModule, Error> {
 /// Tells the user about an exception of the application, in Ruby, where backtraces and log levels are known.
 pub(crate) fn report(ruby: &Ruby, error: &Error, place: &str) {
     static REPORT: LazyId = LazyId::new("report");
-    let exception = match error.error_type() {
-        ErrorType::Exception(exception) => exception.as_value(),
-        ErrorType::Error(class, message) => match class.new_instance((message.as_ref(),)) {
-            Ok(exception) => exception.as_value(),
-            Err(_) => return log::error!("{place}: {message}"),
-        },
-        ErrorType::Jump(_) => return log::error!("{place}: the thread was told to stop"),
+    let Some(exception) = exception_of(error) else {
+        return log::error!("{place}: the thread was told to stop");
     };
     let reported = base(ruby).and_then(|base| base.funcall::<_, _, Value>(*REPORT, (exception, place)));
     if let Err(failure) = reported {
         log::error!("{place}: {error} (and the report failed: {failure})");
+    }
+}
+
+/// The exception that an error is, or is raised as. `None` when it is the end of the thread.
+pub(crate) fn exception_of(error: &Error) -> Option<Value> {
+    match error.error_type() {
+        ErrorType::Exception(exception) => Some(exception.as_value()),
+        ErrorType::Error(class, message) => {
+            class.new_instance((message.as_ref(),)).ok().map(|exception| exception.as_value())
+        }
+        ErrorType::Jump(_) => None,
     }
 }
 

@@ -1,10 +1,9 @@
 //! `rack.response_finished`: callbacks for when the response has been handed over.
 
-use magnus::error::ErrorType;
 use magnus::prelude::*;
 use magnus::{Error, RArray, RHash, Ruby, Value};
 
-use crate::worker::report;
+use crate::worker::{exception_of, report};
 
 /// Calls the callbacks of a request, the last one first, with `(env, status, headers, error)`.
 pub(super) fn notify(
@@ -19,10 +18,7 @@ pub(super) fn notify(
     }
     let nil = ruby.qnil().as_value();
     let (status, headers) = answer.unwrap_or((nil, nil));
-    let exception = match error.map(Error::error_type) {
-        Some(ErrorType::Exception(exception)) => exception.as_value(),
-        _ => nil,
-    };
+    let exception = error.and_then(exception_of).unwrap_or(nil);
     for index in (0..callbacks.len()).rev() {
         let called = callbacks
             .entry::<Value>(index as isize)

@@ -8,6 +8,7 @@ use iodine_core::handle::Handle;
 use iodine_proto::http1::{Framing, Persistence, ResponseWriter, Version, bodyless, reason};
 use magnus::prelude::*;
 use magnus::r_hash::ForEach;
+use magnus::rb_sys::AsRawValue;
 use magnus::{Error, Integer, RArray, RHash, RString, Ruby, Value};
 
 use super::body::{Produced, SHARED_FROM, Writer, wait_for_room};
@@ -452,7 +453,7 @@ fn refuse(context: &Context<'_>, exchange: Box<Exchange>, answer: Option<&Answer
 
 /// Calls `close`, which every body is owed once.
 fn close(ruby: &Ruby, body: Value) {
-    if RArray::from_value(body).is_some_and(|body| body.class().equal(ruby.class_array()).unwrap_or(false)) {
+    if RArray::from_value(body).is_some_and(|body| body.class().as_raw() == ruby.class_array().as_raw()) {
         return;
     }
     let closed = match body.respond_to("close", false) {
