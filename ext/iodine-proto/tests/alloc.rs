@@ -207,7 +207,8 @@ fn an_idle_websocket_is_small() {
     for (deflate, inflating, deflating) in table {
         out.clear();
         let mut encoder = Encoder::new(deflate);
-        let ((), held, _) = memory(|| encoder.message(Kind::Text, b"hello", Some([0; 4]), &mut shared, &mut out));
+        let ((), held, _) = memory(|| encoder.message(Kind::Text, &[b'a'; 500], Some([0; 4]), &mut shared, &mut out));
+        assert_eq!(out[0] & 0x40 > 0, deflate.is_some());
         assert!(deflating.contains(&held), "{deflate:?} compresses with {held}");
         let mut reader = Reader::new(Role::Server, 262_144, deflate);
         let ((), held, _) = memory(|| drop(reader.read(&mut &out[..]).unwrap()));

@@ -34,7 +34,7 @@ impl Message {
         let start = self.data.len();
         self.data.extend_from_slice(payload);
         frame.unmask(&mut self.data[start..]);
-        self.check_text(self.data.len())
+        self.check_text()
     }
 
     /// Inflates bytes of a compressed frame.
@@ -65,8 +65,8 @@ impl Message {
             self.data.reserve_exact(wanted.max(length).max(LEAST_ROOM).min(most));
         }
         let result = write(&mut self.data);
-        // A mistake within the limit comes before the limit, however the message was cut.
-        self.check_text(self.data.len().min(self.max))?;
+        // In this order, so that how the message was cut does not change which mistake is found.
+        self.check_text()?;
         if self.data.len() > self.max { Err(Error::TooBig) } else { Ok(result) }
     }
 
@@ -76,13 +76,13 @@ impl Message {
         if is_cut { Err(Error::Utf8) } else { Ok(self.data) }
     }
 
-    /// Looks at the bytes up to `end` that were not looked at yet.
-    fn check_text(&mut self, end: usize) -> Result<(), Error> {
+    /// Looks at the bytes that were not looked at yet.
+    fn check_text(&mut self) -> Result<(), Error> {
         if self.kind != Kind::Text {
             return Ok(());
         }
-        match simdutf8::compat::from_utf8(&self.data[self.checked..end]) {
-            Ok(_) => self.checked = end,
+        match simdutf8::compat::from_utf8(&self.data[self.checked..]) {
+            Ok(_) => self.checked = self.data.len(),
             Err(error) if error.error_len().is_none() => self.checked += error.valid_up_to(),
             Err(_) => return Err(Error::Utf8),
         }

@@ -165,3 +165,33 @@ fn a_context_is_worth_it() {
         .collect();
     assert!(sizes[1] < sizes[0] / 4 && sizes[2] <= sizes[1], "{sizes:?}");
 }
+
+/// What the peer's window cannot hold is not referred to.
+#[test]
+fn a_window_is_not_exceeded() {
+    let mut shared = Deflater::new(&eager());
+    let noise: Vec<u8> = (0..800u32).map(|at| (at.wrapping_mul(at).wrapping_mul(2_654_435_761) >> 13) as u8).collect();
+    let (first, between) = noise.split_at(200);
+    for (bits, is_remembered) in [(9, false), (11, true), (15, true)] {
+        let mut encoder = Encoder::new(both(bits, true));
+        let mut size = |payload: &[u8]| {
+            let mut out = Vec::new();
+            encoder.message(Kind::Binary, payload, None, &mut shared, &mut out);
+            out.len()
+        };
+        let sizes = [size(first), size(between), size(first)];
+        assert!(sizes[0] > 150, "noise: {sizes:?}");
+        assert_eq!(sizes[2] < 50, is_remembered, "{bits}: {sizes:?}");
+    }
+}
+
+#[test]
+fn without_context_a_message_as_large_as_the_window_fits() {
+    let mut shared = Deflater::new(&eager());
+    let mut encoder = Encoder::new(both(8, false));
+    for (length, first) in [(255, 0xc2), (256, 0xc2), (257, 0x82)] {
+        let mut out = Vec::new();
+        encoder.message(Kind::Binary, &vec![0; length], None, &mut shared, &mut out);
+        assert_eq!(out[0], first, "{length}");
+    }
+}
