@@ -1,6 +1,6 @@
 //! Compressing messages (RFC 7692 section 7.2.1).
 
-use flate2::{Compress, CompressError, Compression, FlushCompress, Status};
+use flate2::{Compress, Compression, FlushCompress, Status};
 
 use super::DeflateSettings;
 use super::inflate::TAIL;
@@ -52,7 +52,7 @@ impl Deflater {
     }
 
     /// Appends the compressed payload of a message, which may refer to the messages since [`forget`](Deflater::forget).
-    pub(super) fn compress(&mut self, payload: &[u8], out: &mut Vec<u8>) -> Result<(), CompressError> {
+    pub(super) fn compress(&mut self, payload: &[u8], out: &mut Vec<u8>) {
         let (level, bits) = (self.level, self.bits.usable());
         let stream = self.stream.get_or_insert_with(|| Compress::new_with_window_bits(level, false, bits));
         if self.is_stale {
@@ -60,10 +60,7 @@ impl Deflater {
             self.is_stale = false;
         }
         let start = out.len();
-        let result = flush(stream, payload, out);
-        if result.is_err() {
-            self.stream = None;
-        }
+        flush(stream, payload, out);
         if out[start..].ends_with(TAIL) {
             out.truncate(out.len() - TAIL.len());
         }
@@ -71,21 +68,20 @@ impl Deflater {
             // An empty message after an empty one: nothing to flush (RFC 7692 section 7.2.3.6).
             out.push(0);
         }
-        result
     }
 }
 
 /// Compresses all of the payload, up to and with the empty block that ends a flush.
-fn flush(stream: &mut Compress, mut payload: &[u8], out: &mut Vec<u8>) -> Result<(), CompressError> {
+fn flush(stream: &mut Compress, mut payload: &[u8], out: &mut Vec<u8>) {
     loop {
         // Room for the marks of a flush, lest they be written twice.
         out.reserve((payload.len() / 2).max(64));
         let before = stream.total_in();
-        let status = stream.compress_vec(payload, out, FlushCompress::Sync)?;
+        let status = stream.compress_vec(payload, out, FlushCompress::Sync).expect("no stream is ever finished");
         payload = &payload[(stream.total_in() - before) as usize..];
         let is_flushed = status == Status::BufError || out.len() < out.capacity();
         if payload.is_empty() && is_flushed {
-            return Ok(());
+            return;
         }
     }
 }

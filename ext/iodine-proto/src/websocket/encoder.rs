@@ -49,7 +49,16 @@ impl Encoder {
         shared: &mut Deflater,
         out: &mut Vec<u8>,
     ) {
-        if !self.compress(kind, payload, mask, shared, out) {
+        let is_written = match self.window.filter(|_| shared.takes(payload.len())) {
+            Some(Window { bits, takeover: true }) => {
+                let own = self.own.get_or_insert_with(|| Box::new(shared.with_bits(bits)));
+                encode_compressed(kind, mask, out, |out| own.compress(payload, out));
+                true
+            }
+            Some(window) => shared.fits(window, payload.len()) && compress_alone(kind, payload, mask, shared, out),
+            None => false,
+        };
+        if !is_written {
             encode_message(kind, payload, mask, out);
         }
     }
@@ -71,28 +80,6 @@ impl Encoder {
             own.forget();
         }
         frame
-    }
-
-    /// Appends a compressed message. If false, it is to be sent as it is, and nothing was written.
-    fn compress(
-        &mut self,
-        kind: Kind,
-        payload: &[u8],
-        mask: Option<MaskKey>,
-        shared: &mut Deflater,
-        out: &mut Vec<u8>,
-    ) -> bool {
-        match self.window {
-            Some(window) if shared.takes(payload.len()) => {
-                if window.takeover {
-                    let own = self.own.get_or_insert_with(|| Box::new(shared.with_bits(window.bits)));
-                    encode_compressed(kind, mask, out, |out| own.compress(payload, out)).is_ok()
-                } else {
-                    shared.fits(window, payload.len()) && compress_alone(kind, payload, mask, shared, out)
-                }
-            }
-            _ => false,
-        }
     }
 }
 
@@ -124,12 +111,12 @@ impl Publication {
     }
 }
 
-/// Appends a message compressed without context, unless that makes it no smaller: then writes nothing.
+/// Appends a message compressed without context. If that makes it no smaller, writes nothing and tells so by `false`.
 fn compress_alone(kind: Kind, payload: &[u8], mask: Option<MaskKey>, shared: &mut Deflater, out: &mut Vec<u8>) -> bool {
     let start = out.len();
     shared.forget();
-    let result = encode_compressed(kind, mask, out, |out| shared.compress(payload, out));
-    let is_smaller = result.is_ok() && out.len() - start < payload.len();
+    encode_compressed(kind, mask, out, |out| shared.compress(payload, out));
+    let is_smaller = out.len() - start < payload.len();
     if !is_smaller {
         out.truncate(start);
     }

@@ -157,21 +157,17 @@ pub fn encode_close(code: CloseCode, reason: &str, mask: Option<MaskKey>, out: &
 }
 
 /// Appends a message as one frame of permessage-deflate, whose payload `compress` appends.
-pub(super) fn encode_compressed<E>(
+pub(super) fn encode_compressed(
     kind: Kind,
     mask: Option<MaskKey>,
     out: &mut Vec<u8>,
-    compress: impl FnOnce(&mut Vec<u8>) -> Result<(), E>,
-) -> Result<(), E> {
+    compress: impl FnOnce(&mut Vec<u8>),
+) {
     let start = out.len();
     // The length of the header is known when that of the payload is.
-    out.resize(start + MAX_HEADER, 0);
-    let result = compress(out);
-    if result.is_err() {
-        out.truncate(start);
-        return result;
-    }
     let payload = start + MAX_HEADER;
+    out.resize(payload, 0);
+    compress(out);
     if let Some(key) = mask {
         mask::apply(key, &mut out[payload..]);
     }
@@ -181,7 +177,6 @@ pub(super) fn encode_compressed<E>(
     format(&header, length, &mut &mut out[start..end]);
     out.copy_within(payload.., end);
     out.truncate(end + length);
-    result
 }
 
 fn message_header(kind: Kind, mask: Option<MaskKey>) -> FrameHeader {

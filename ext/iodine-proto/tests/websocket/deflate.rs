@@ -164,6 +164,24 @@ fn a_context_is_worth_it() {
         })
         .collect();
     assert!(sizes[1] < sizes[0] / 4 && sizes[2] <= sizes[1], "{sizes:?}");
+    // A publication costs the context once.
+    encoder.publication(&mut Publication::new(Kind::Text, &[b'a'; 500]), &mut shared);
+    let mut size = || {
+        let mut out = Vec::new();
+        encoder.message(Kind::Text, message, None, &mut shared, &mut out);
+        out.len()
+    };
+    assert_eq!([size(), size()], sizes[..2]);
+}
+
+/// RFC 7692 section 7.2.3.6.
+#[test]
+fn empty_messages_have_a_byte() {
+    let mut shared = Deflater::new(&eager());
+    let mut encoder = Encoder::new(both(15, true));
+    let mut out = Vec::new();
+    (0..3).for_each(|_| encoder.message(Kind::Text, b"", None, &mut shared, &mut out));
+    assert_eq!(out, b"\xc1\x01\x00".repeat(3));
 }
 
 /// What the peer's window cannot hold is not referred to.
