@@ -93,6 +93,7 @@ module Iodine
   # [header_timeout] seconds from the first byte of a request to the end of its head; 20
   # [body_timeout] longest pause within a request body, seconds; 30
   # [write_timeout] longest pause of a client that does not read, seconds; 60
+  # [log] a line for each response on stderr: true for the format of iodine 0.7, or `:common`, `:combined`, `:json`
   #
   # Raises TypeError unless given a Hash, ArgumentError without a handler, RuntimeError when the socket cannot be
   # opened, or in the master of a cluster that is running.

@@ -24,7 +24,6 @@ module Iodine
       # Flags that are understood, but for parts of the server that are not in this version.
       UNAVAILABLE = {
         public: "-public",
-        log: "-log",
         max_msg: "-max-msg",
         ping: "-ping",
         redis: "-redis",
@@ -121,6 +120,7 @@ module Iodine
 
         def store(arguments)
           SETTINGS.each { |name, key| settings[key] = arguments[name] if arguments.key?(name) }
+          settings[:log] = arguments[:log_format] if arguments[:log_format]
           settings[:port] = arguments[:port].to_s if arguments[:port]
           Iodine.threads = arguments[:threads] if arguments[:threads]
           Iodine.workers = arguments[:workers] if arguments[:workers]

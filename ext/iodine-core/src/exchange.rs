@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io::{self, Seek, SeekFrom, Write};
 use std::sync::Arc;
+use std::time::Instant;
 
 use bytes::Bytes;
 use iodine_proto::http1::Head;
@@ -25,6 +26,8 @@ pub struct Exchange {
     pub listener: usize,
     /// The peer's address without port (IP), or the socket's path.
     pub peer: Option<Arc<str>>,
+    /// When the request was complete.
+    pub received: Option<Instant>,
     /// What the application answers.
     pub response: Response,
     /// The request that came behind this one on the same connection. It is to be taken out and run after this one,
@@ -40,6 +43,7 @@ impl Exchange {
         self.body.clear();
         self.response.clear();
         self.peer = None;
+        self.received = None;
         self.next = None;
     }
 }
@@ -137,6 +141,10 @@ pub struct Response {
     pub body: ResponseBody,
     /// Close the connection when all is written.
     pub close: bool,
+    /// For the request log.
+    pub status: u16,
+    /// Bytes of the body, for the request log.
+    pub length: u64,
 }
 
 impl Response {
@@ -144,6 +152,8 @@ impl Response {
         recycle(&mut self.head);
         self.body = ResponseBody::Sent;
         self.close = false;
+        self.status = 0;
+        self.length = 0;
     }
 }
 

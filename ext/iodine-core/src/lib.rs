@@ -19,6 +19,7 @@
 //! `examples/hello.rs` is a whole server on that seam.
 #![forbid(unsafe_code)]
 
+pub mod access_log;
 pub mod cli;
 pub mod concurrency;
 mod connection;

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use iodine_proto::http1::HeadLimits;
 
+use crate::access_log::LogFormat;
+
 /// Limits and deadlines of an HTTP listener. Each has a default here and a flag on the command line.
 #[derive(Clone, Debug)]
 pub struct HttpSettings {
@@ -21,6 +23,8 @@ pub struct HttpSettings {
     pub body_timeout: Duration,
     /// Longest pause while the peer does not take what was written. Default 60 s; then the connection is closed.
     pub write_timeout: Duration,
+    /// How responses are logged. Default: not at all.
+    pub log: Option<LogFormat>,
 }
 
 impl Default for HttpSettings {
@@ -33,6 +37,7 @@ impl Default for HttpSettings {
             header_timeout: Duration::from_secs(20),
             body_timeout: Duration::from_secs(30),
             write_timeout: Duration::from_secs(60),
+            log: None,
         }
     }
 }

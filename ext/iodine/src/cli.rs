@@ -39,6 +39,7 @@ fn hash(ruby: &Ruby, arguments: Arguments) -> Result<RHash, Error> {
         ("filename", arguments.filename),
         ("address", arguments.address),
         ("public", arguments.public),
+        ("log_format", arguments.log_format),
         ("tls_cert", arguments.tls_cert),
         ("tls_key", arguments.tls_key),
         ("tls_password", arguments.tls_password),

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use iodine_core::access_log::LogFormat;
 use iodine_core::net::Listener;
 use iodine_core::net::address::{Address, Scheme, Service, Url};
 use iodine_core::net::listener::BoundSocket;
@@ -90,7 +91,21 @@ fn http_settings(ruby: &Ruby, given: RHash) -> Result<HttpSettings, Error> {
     if let Some(kibibytes) = number("max_headers")? {
         settings.head.block = usize::try_from(kibibytes.saturating_mul(1 << 10)).unwrap_or(usize::MAX);
     }
+    settings.log = log_format(ruby, given)?;
     Ok(settings)
+}
+
+/// `log: true` is the format of iodine 0.7, a Symbol or String another one.
+fn log_format(ruby: &Ruby, given: RHash) -> Result<Option<LogFormat>, Error> {
+    let Some(value) = given.get(ruby.to_symbol("log")).filter(|value| value.to_bool()) else { return Ok(None) };
+    if value.is_kind_of(ruby.class_true_class()) {
+        return Ok(Some(LogFormat::Iodine));
+    }
+    let name = value.to_r_string()?.to_string()?;
+    LogFormat::named(&name).map(Some).ok_or_else(|| {
+        let message = format!("unknown log format {name:?}: it is true, :common, :combined or :json");
+        Error::new(ruby.exception_arg_error(), message)
+    })
 }
 
 /// What a URL's scheme says: `[:http or :raw or nil, whether it asks for TLS]`.

@@ -174,6 +174,12 @@ pub(super) static FLAGS: &[Flag] = &[
     text(HTTP, "FOLDER", &["public", "www"], "Folder of static files to serve"),
     number(HTTP, "SECONDS", SECONDS, &["keep-alive", "k", "tout"], "Longest pause between requests\n[default: 40]"),
     switch(HTTP, &["log", "v"], "Log each request to standard error"),
+    text(
+        HTTP,
+        "FORMAT",
+        &["log-format"],
+        "Log each request as iodine, common, combined or json\n[default: iodine, when -log is given]",
+    ),
     number(HTTP, "MIB", MEBIBYTES, &["max-body", "maxbd"], "Largest request body\n[default: 50]"),
     number(
         HTTP,

@@ -35,6 +35,8 @@ pub struct Arguments {
     pub timeout: Option<i64>,
     /// Log each request.
     pub log: bool,
+    /// `-log-format`
+    pub log_format: Option<OsString>,
     /// Largest request body, MiB.
     pub max_body: Option<i64>,
     /// Largest request head, KiB.
@@ -142,6 +144,7 @@ impl From<Matches> for Arguments {
             public: matches.text("public"),
             timeout: matches.number("keep-alive"),
             log: matches.switch("log"),
+            log_format: matches.text("log-format"),
             max_body: matches.number("max-body"),
             max_headers: matches.number("max-header"),
             header_timeout: matches.number("header-timeout"),

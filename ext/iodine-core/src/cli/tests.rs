@@ -37,7 +37,7 @@ fn nothing_given_says_nothing() {
 
 #[test]
 fn every_flag_reaches_its_field() {
-    let given = "-b localhost -p 80 -t 4 -w 2 -www public -k 5 -v -maxbd 1 -maxhd 2 -maxms 3 -ping 6 -tls -cert c.pem \
+    let given = "-b localhost -p 80 -t 4 -w 2 -www public -k 5 -v -log-format json -maxbd 1 -maxhd 2 -maxms 3 -ping 6 -tls -cert c.pem \
                  -key k.pem -tls-pass secret -r redis://h -rp 7 -C conf.rb -pid run/ -V 3 -warmup --header-timeout 8 \
                  --body-timeout 9 --write-timeout 10 --shutdown-timeout 11 app.ru";
     let expected = Arguments {
@@ -49,6 +49,7 @@ fn every_flag_reaches_its_field() {
         public: text("public"),
         timeout: Some(5),
         log: true,
+        log_format: text("json"),
         max_body: Some(1),
         max_headers: Some(2),
         header_timeout: Some(8),

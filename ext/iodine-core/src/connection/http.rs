@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use iodine_proto::http1::{self, BodyReader, Framing, HeadReader, Persistence, Refusal, ResponseWriter};
 
 use super::Turn;
+use crate::access_log::Entry;
 use crate::date;
 use crate::exchange::{Exchange, ResponseBody};
 use crate::jobs::Job;
@@ -104,6 +105,7 @@ impl Http {
             return;
         }
         self.in_flight -= 1;
+        self.log(exchange, turn);
         let response = &mut exchange.response;
         out.push(&response.head);
         match std::mem::take(&mut response.body) {
@@ -124,7 +126,8 @@ impl Http {
     }
 
     /// The answer in flight cannot be completed, and so nothing can follow it.
-    pub(crate) fn break_off(&mut self) {
+    pub(crate) fn break_off(&mut self, exchange: &Exchange, turn: &mut Turn) {
+        self.log(exchange, turn);
         self.in_flight = 0;
         self.stop_reading();
     }
@@ -197,6 +200,27 @@ impl Http {
         std::mem::take(&mut self.input)
     }
 
+    /// Writes the line of an answer to the request log.
+    fn log(&self, exchange: &Exchange, turn: &mut Turn) {
+        if let Some(format) = self.settings.log {
+            let entry = Entry {
+                peer: &self.peer,
+                head: Some(&exchange.head),
+                status: exchange.response.status,
+                length: exchange.response.length,
+                duration: exchange.received.map_or(Duration::ZERO, |received| turn.now.duration_since(received)),
+            };
+            turn.log.add(format, &entry);
+        }
+    }
+
+    fn log_refusal(&self, status: u16, turn: &mut Turn) {
+        if let Some(format) = self.settings.log {
+            let entry = Entry { peer: &self.peer, head: None, status, length: 0, duration: Duration::ZERO };
+            turn.log.add(format, &entry);
+        }
+    }
+
     fn parse_input(&mut self, turn: &mut Turn) {
         let mut input = std::mem::take(&mut self.input);
         let consumed = self.parse(&input, turn);
@@ -211,7 +235,7 @@ impl Http {
         let mut taken = 0;
         while self.wants_input() {
             let step = match self.incoming.take() {
-                Some(incoming) => self.parse_body(incoming, &data[taken..]),
+                Some(incoming) => self.parse_body(incoming, &data[taken..], turn),
                 None => self.parse_head(&data[taken..], turn),
             };
             match step {
@@ -233,7 +257,7 @@ impl Http {
         let mut exchange = turn.exchanges.take();
         match self.head.read(data, &mut exchange.head) {
             Ok(Some(consumed)) => {
-                self.begin_body(exchange, data.len() > consumed)?;
+                self.begin_body(exchange, data.len() > consumed, turn)?;
                 Ok(consumed)
             }
             Ok(None) => {
@@ -247,11 +271,11 @@ impl Http {
         }
     }
 
-    fn begin_body(&mut self, mut exchange: Box<Exchange>, more: bool) -> Result<(), u16> {
+    fn begin_body(&mut self, mut exchange: Box<Exchange>, more: bool, turn: &Turn) -> Result<(), u16> {
         let length = exchange.head.body_length();
         let expected = match length {
             http1::BodyLength::None => {
-                self.complete(exchange);
+                self.complete(exchange, turn);
                 return Ok(());
             }
             http1::BodyLength::Sized(expected) => expected,
@@ -264,7 +288,7 @@ impl Http {
         Ok(())
     }
 
-    fn parse_body(&mut self, mut incoming: Incoming, data: &[u8]) -> Result<usize, u16> {
+    fn parse_body(&mut self, mut incoming: Incoming, data: &[u8], turn: &Turn) -> Result<usize, u16> {
         let step = incoming.reader.read(data).map_err(|refusal| self.status_of(refusal))?;
         if step.consumed > 0 {
             self.expecting = false;
@@ -278,16 +302,17 @@ impl Http {
             },
         )?;
         if step.done {
-            self.complete(incoming.exchange);
+            self.complete(incoming.exchange, turn);
         } else {
             self.incoming = Some(incoming);
         }
         Ok(step.consumed)
     }
 
-    fn complete(&mut self, mut exchange: Box<Exchange>) {
+    fn complete(&mut self, mut exchange: Box<Exchange>, turn: &Turn) {
         exchange.listener = self.listener;
         exchange.peer = Some(Arc::clone(&self.peer));
+        exchange.received = Some(turn.now);
         self.last = !exchange.head.keep_alive();
         self.ready.push_back(exchange);
     }
@@ -300,6 +325,7 @@ impl Http {
         if !self.ready.is_empty() {
             self.dispatch(id, turn);
         } else if let Some(status) = self.refused.take() {
+            self.log_refusal(status, turn);
             write_refusal(status, out);
         } else if self.expecting {
             self.expecting = false;

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
+use crate::access_log::AccessLog;
 use crate::exchange::Exchange;
 use crate::handle::Hijacked;
 use crate::jobs::Job;
@@ -34,6 +35,7 @@ pub(crate) struct Turn {
     /// Jobs that the turn has made.
     pub(crate) jobs: Vec<Job>,
     pub(crate) exchanges: ExchangePool,
+    pub(crate) log: AccessLog,
 }
 
 /// Exchanges to be used again. Boxed, because that is how they travel.
@@ -181,7 +183,7 @@ impl Connection {
         self.gate = None;
         match self.held.take() {
             Some(_) => self.http.answer(self.id, exchange, turn, &mut self.out),
-            None => self.http.break_off(),
+            None => self.http.break_off(exchange, turn),
         }
     }
 

@@ -15,6 +15,7 @@ use mio::event::Event;
 use mio::{Events, Poll, Token, Waker};
 use slab::Slab;
 
+use crate::access_log::AccessLog;
 use crate::connection::gate::Gate;
 use crate::connection::http::Http;
 use crate::connection::{Connection, ExchangePool, Turn, Verdict};
@@ -107,7 +108,13 @@ impl Reactor {
             connections: Slab::new(),
             generation: 0,
             alarms: Alarms::default(),
-            turn: Turn { now: Instant::now(), draining: false, jobs: Vec::new(), exchanges: ExchangePool::default() },
+            turn: Turn {
+                now: Instant::now(),
+                draining: false,
+                jobs: Vec::new(),
+                exchanges: ExchangePool::default(),
+                log: AccessLog::default(),
+            },
             touched: Vec::new(),
             unfinished: Vec::new(),
             commands: Vec::new(),
@@ -135,6 +142,7 @@ impl Reactor {
         self.sound_alarms();
         self.settle_touched();
         self.hand_over_jobs();
+        self.turn.log.flush();
         Ok(self.exit.take())
     }
 

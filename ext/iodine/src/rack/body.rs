@@ -27,12 +27,13 @@ pub(super) enum Produced {
 pub(super) struct Writer {
     stream: Arc<handle::Stream>,
     produced: Produced,
+    written: u64,
     excess: bool,
 }
 
 impl Writer {
     pub(super) fn new(stream: handle::Stream, produced: Produced) -> Self {
-        Self { stream: Arc::new(stream), produced, excess: false }
+        Self { stream: Arc::new(stream), produced, written: 0, excess: false }
     }
 
     /// Queues a chunk. Never waits: see [`wait_for_room`]. False: the peer is gone.
@@ -41,6 +42,7 @@ impl Writer {
         if length == 0 {
             return !self.stream.is_closed();
         }
+        self.written += length as u64;
         let chunked = matches!(self.produced, Produced::Chunked);
         if length >= SHARED_FROM {
             let mut line = Vec::new();
@@ -73,6 +75,11 @@ impl Writer {
                 None
             }
         }
+    }
+
+    /// Bytes of the body so far.
+    pub(super) fn written(&self) -> u64 {
+        self.written
     }
 
     /// To be waited on without the writer.

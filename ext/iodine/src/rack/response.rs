@@ -63,6 +63,8 @@ pub(super) fn server_error(exchange: &mut Exchange) {
     response.head.clear();
     response.body = ResponseBody::Sent;
     response.close = close;
+    response.status = 500;
+    response.length = body.len() as u64;
     let mut writer = ResponseWriter::new(&mut response.head, 500);
     // A constant name and value are always valid.
     let _ = writer.field(b"content-type", b"text/plain");
@@ -187,6 +189,7 @@ impl Answer {
     /// Writes the head, and with it as much of the body as is known.
     fn write_head(&self, context: &Context<'_>, exchange: &mut Exchange) -> Result<Plan, Error> {
         let ruby = context.ruby;
+        exchange.response.status = self.status;
         let head_only = exchange.head.is_head();
         let old_version = exchange.head.version() == Version::Http10;
         let mut close = !exchange.head.keep_alive() || context.handle.is_draining();
@@ -234,8 +237,14 @@ impl Answer {
             return Ok(Plan::Complete);
         }
         match shape {
-            Shape::Known(known) => known.put_into(exchange)?,
-            Shape::File(file, length) => exchange.response.body = ResponseBody::File { file, offset: 0, length },
+            Shape::Known(known) => {
+                exchange.response.length = known.length()?;
+                known.put_into(exchange)?;
+            }
+            Shape::File(file, length) => {
+                exchange.response.length = length;
+                exchange.response.body = ResponseBody::File { file, offset: 0, length };
+            }
             Shape::Each => return Ok(Plan::Each(produced)),
             Shape::Call => return Ok(Plan::Call(produced)),
         }
@@ -381,6 +390,7 @@ fn send_each(context: Context<'_>, mut exchange: Box<Exchange>, answer: &Answer,
         && let Some(end) = writer.end()
     {
         exchange.response.head.extend_from_slice(end);
+        exchange.response.length = writer.written();
         return (Outcome::Answered(exchange), Ok(()));
     }
     let ended = match iterated {

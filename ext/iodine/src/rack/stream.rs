@@ -107,6 +107,7 @@ impl Open {
         match self.writer.end() {
             Some(end) => {
                 self.exchange.response.head.extend_from_slice(end);
+                self.exchange.response.length = self.writer.written();
                 self.handle.answer(self.exchange);
             }
             None => break_off(&self.handle, self.exchange),
