@@ -14,6 +14,7 @@ mod span;
 mod status;
 pub(crate) mod syntax;
 mod target;
+pub mod url;
 
 pub use body::{BodyReader, BodyStep};
 pub use error::Refusal;
