@@ -193,6 +193,8 @@ module Iodine
 end
 
 require_relative "iodine/rack"
+require_relative "iodine/rack/utils"
+require_relative "iodine/json"
 require_relative "iodine/deprecated"
 
 if defined?(IODINE_PARSE_CLI) && IODINE_PARSE_CLI

@@ -4,6 +4,7 @@
 //! - `runtime`, `socket`: the reactor and listening sockets as Ruby objects
 //! - `worker`: the application's threads
 //! - `rack`: requests as Rack environments, Rack responses as bytes
+//! - `json`, `rack_utils`: `Iodine::JSON` and `Iodine::Rack::Utils`
 //! - `gvl`, `roots`: the two places where the rules of Ruby's VM are kept: its lock, and its collector
 //! - `cli`, `logger`
 
@@ -12,8 +13,10 @@
 
 mod cli;
 mod gvl;
+mod json;
 mod logger;
 mod rack;
+mod rack_utils;
 mod roots;
 mod runtime;
 mod socket;
@@ -38,7 +41,9 @@ fn init(ruby: &Ruby) -> Result<(), Error> {
     roots::init(ruby, base)?;
     socket::init(ruby, base)?;
     runtime::init(ruby, base)?;
-    rack::init(ruby, base)
+    rack::init(ruby, base)?;
+    json::init(ruby, base)?;
+    rack_utils::init(ruby, base)
 }
 
 /// `[threads, workers, capped]` for what was asked for, on this machine.
