@@ -62,7 +62,7 @@ RSpec.describe "The request log" do
     end
 
     expect(lines(log).size).to eq(400)
-    expect(lines(log)).to all match(/\A127\.0\.0\.1 - - \[[^\]]+\] "GET \/ HTTP\/1\.1" 200 \d+b \d+ms\n\z/)
+    expect(lines(log)).to all match(%r{\A127\.0\.0\.1 - - \[[^\]]+\] "GET / HTTP/1\.1" 200 \d+b \d+ms\n\z})
   end
 
   it "is off unless asked for" do
