@@ -195,6 +195,7 @@ end
 require_relative "iodine/rack"
 require_relative "iodine/rack/utils"
 require_relative "iodine/json"
+require_relative "iodine/mustache"
 require_relative "iodine/deprecated"
 
 if defined?(IODINE_PARSE_CLI) && IODINE_PARSE_CLI

@@ -4,7 +4,7 @@ use crate::context::{Context, Key, Name};
 use crate::error::{Error, ErrorKind, Fault, Location, RenderError};
 use crate::parse::{Start, parse};
 use crate::partials::Partials;
-use crate::program::{Delimiters, Program, TemplateName};
+use crate::program::{Delimiters, Op, Program, TemplateName};
 use crate::render::Renderer;
 
 /// A template, compiled once and rendered any number of times, from several threads if its keys allow it.
@@ -86,6 +86,18 @@ impl<K> Template<K> {
             TemplateName::Static(name) => Some(name.of(&self.source)),
             TemplateName::Dynamic(_) => None,
         })
+    }
+
+    /// Where the first tag is that names this partial or parent.
+    pub fn locate_partial(&self, name: &[u8]) -> Option<Location> {
+        let names_it = |op: &Op| match op {
+            Op::Include(index) => match self.program.includes[*index as usize].name {
+                TemplateName::Static(span) => span.of(&self.source) == name,
+                TemplateName::Dynamic(_) => false,
+            },
+            _ => false,
+        };
+        self.program.ops.iter().position(names_it).map(|op| self.location(op))
     }
 
     pub(crate) fn source(&self) -> &[u8] {

@@ -5,6 +5,7 @@
 //! - `worker`: the application's threads
 //! - `rack`: requests as Rack environments, Rack responses as bytes
 //! - `json`, `rack_utils`: `Iodine::JSON` and `Iodine::Rack::Utils`
+//! - `mustache`: templates, for `Iodine::Mustache`
 //! - `gvl`, `roots`: the two places where the rules of Ruby's VM are kept: its lock, and its collector
 //! - `cli`, `logger`
 
@@ -15,6 +16,7 @@ mod cli;
 mod gvl;
 mod json;
 mod logger;
+mod mustache;
 mod rack;
 mod rack_utils;
 mod roots;
@@ -43,6 +45,7 @@ fn init(ruby: &Ruby) -> Result<(), Error> {
     runtime::init(ruby, base)?;
     rack::init(ruby, base)?;
     json::init(ruby, base)?;
+    mustache::init(ruby, base)?;
     rack_utils::init(ruby, base)
 }
 

@@ -1,0 +1,124 @@
+//! `Iodine::Base::Template`: a compiled template with its partials, behind `Iodine::Mustache`.
+//!
+//! `data` shows Ruby objects to the templates, `key` their names, `files` finds templates by name.
+
+mod data;
+mod files;
+mod key;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use iodine_mustache::{Context, Loaded, Partials, RenderError};
+use magnus::prelude::*;
+use magnus::r_hash::ForEach;
+use magnus::{Error, RHash, RModule, RString, Ruby, Value, function, method};
+
+use crate::gvl::GvlCell;
+use data::{Data, Failure, Held};
+use files::Files;
+use key::Key;
+
+type Template = iodine_mustache::Template<Key>;
+
+#[magnus::wrap(class = "Iodine::Base::Template", free_immediately)]
+struct Page {
+    template: Arc<Template>,
+    files: GvlCell<Files>,
+    /// Partials that were given, by name. Then none is looked for in files.
+    given: Option<HashMap<Vec<u8>, Arc<Template>>>,
+}
+
+impl Page {
+    /// Compiles `source`, or else the file of that name, and all partials that can be known before there are data.
+    fn compile(
+        ruby: &Ruby,
+        filename: Option<RString>,
+        source: Option<RString>,
+        partials: Option<RHash>,
+    ) -> Result<Self, Error> {
+        let filename = filename.map(RString::to_string).transpose()?;
+        let given = partials.map(|partials| compile_given(ruby, partials)).transpose()?;
+        let mut files = Files::default();
+        let opened = match source {
+            Some(source) => {
+                Template::compile(bytes(source), filename.as_deref()).map(Arc::new).map_err(Failure::Template)
+            }
+            None => files.open(filename.as_deref().unwrap_or_default()),
+        };
+        let template = opened.map_err(|failure| error_of(ruby, failure))?;
+        if given.is_none() {
+            let path = template.name().unwrap_or_default();
+            files.open_partials(&template, path).map_err(|failure| error_of(ruby, failure))?;
+        }
+        Ok(Self { template, files: GvlCell::new(files), given })
+    }
+
+    fn render(ruby: &Ruby, page: &Self, data: Value) -> Result<RString, Error> {
+        let held = Held::new(ruby);
+        let data = Data::new(data, &held);
+        data.hold();
+        let mut text = Vec::new();
+        match page.template.render(data, &Lookup { ruby, page }, &mut text) {
+            Ok(()) => Ok(ruby.enc_str_new(text, ruby.utf8_encoding())),
+            Err(RenderError::Template(error)) => Err(error_of(ruby, Failure::Template(error))),
+            Err(RenderError::Host { error: Failure::Missing(reason), at }) => {
+                Err(error_of(ruby, Failure::Missing(format!("{at}: {reason}"))))
+            }
+            Err(RenderError::Host { error, .. }) => Err(error_of(ruby, error)),
+        }
+    }
+
+    /// Whether one of the files is not what it was.
+    fn changed(ruby: &Ruby, page: &Self) -> bool {
+        page.files.get(ruby).changed()
+    }
+}
+
+/// A page's partials, for one rendering.
+struct Lookup<'r> {
+    ruby: &'r Ruby,
+    page: &'r Page,
+}
+
+impl<'r> Partials<Data<'r>> for Lookup<'_> {
+    fn load(&self, name: &[u8], from: Option<&str>) -> Result<Loaded<Key>, Failure> {
+        match &self.page.given {
+            Some(given) => Ok(given.get(name).cloned()),
+            None => self.page.files.get(self.ruby).partial(name, from.unwrap_or_default()).map(Some),
+        }
+    }
+}
+
+fn compile_given(ruby: &Ruby, sources: RHash) -> Result<HashMap<Vec<u8>, Arc<Template>>, Error> {
+    let mut partials = HashMap::new();
+    sources.foreach(|name: Value, source: RString| {
+        let name = name.to_r_string()?.to_string()?;
+        let partial = Template::compile(bytes(source), Some(&name));
+        let partial = partial.map_err(|error| error_of(ruby, Failure::Template(error)))?;
+        partials.insert(name.into_bytes(), Arc::new(partial));
+        Ok(ForEach::Continue)
+    })?;
+    Ok(partials)
+}
+
+fn bytes(string: RString) -> Vec<u8> {
+    // SAFETY: no Ruby code runs while the bytes are copied.
+    unsafe { string.as_slice() }.to_vec()
+}
+
+fn error_of(ruby: &Ruby, failure: Failure) -> Error {
+    match failure {
+        Failure::Raised(error) => error,
+        Failure::Missing(reason) => Error::new(ruby.exception_load_error(), reason),
+        Failure::Template(error) => Error::new(ruby.exception_runtime_error(), error.to_string()),
+    }
+}
+
+pub(crate) fn init(ruby: &Ruby, base: RModule) -> Result<(), Error> {
+    let class = base.define_class("Template", ruby.class_object())?;
+    class.undef_default_alloc_func();
+    class.define_singleton_method("compile", function!(Page::compile, 3))?;
+    class.define_method("render", method!(Page::render, 1))?;
+    class.define_method("changed?", method!(Page::changed, 0))
+}
