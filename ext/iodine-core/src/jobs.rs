@@ -224,3 +224,111 @@ impl Drop for Consumer {
         self.rest(&mut self.queue.lock());
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::{Sender, channel};
+    use std::thread;
+
+    use super::*;
+    use crate::reactor::Reactor;
+
+    /// Threads that take jobs and keep them until `done` is dropped.
+    struct Pool {
+        queue: Arc<JobQueue>,
+        threads: Vec<thread::JoinHandle<()>>,
+        done: Sender<()>,
+    }
+
+    impl Pool {
+        fn start(size: usize) -> Self {
+            let queue = Arc::new(JobQueue::default());
+            // Nobody may lead: a thread without work parks.
+            let leadership = Arc::new(Leadership::new(Reactor::new(Arc::clone(&queue)).unwrap(), false));
+            let (done, wait) = channel::<()>();
+            let wait = Arc::new(Mutex::new(wait));
+            let threads = (0..size)
+                .map(|_| {
+                    let mut consumer = Consumer::new(Arc::clone(&queue), Arc::clone(&leadership));
+                    let wait = Arc::clone(&wait);
+                    thread::spawn(move || {
+                        while let Taken::Job(_) = consumer.take(|| false) {
+                            let _ = wait.lock().unwrap().recv();
+                        }
+                    })
+                })
+                .collect();
+            let pool = Self { queue, threads, done };
+            pool.wait_until(|state| state.parked == size);
+            pool
+        }
+
+        fn wait_until(&self, reached: impl Fn(&State) -> bool) {
+            while !reached(&self.queue.lock()) {
+                thread::yield_now();
+            }
+        }
+
+        fn dispatch(&self, count: usize) {
+            let mut jobs = (0..count).map(Job::Task).collect();
+            self.queue.dispatch(&mut jobs);
+        }
+
+        fn end(self) {
+            drop(self.done);
+            self.queue.close();
+            self.threads.into_iter().for_each(|thread| thread.join().unwrap());
+            assert!(self.queue.is_quiet());
+        }
+    }
+
+    #[test]
+    fn one_thread_is_woken_for_many_jobs_and_others_when_it_does_not_come_back() {
+        let pool = Pool::start(8);
+        pool.dispatch(8);
+        pool.wait_until(|state| state.active == 1);
+        assert_eq!(pool.queue.lock().woken, 0);
+        assert!(pool.queue.needs_rouse());
+        // The first look only notes how far the queue has come; then one is woken. Once it has taken something, all
+        // of that begins again.
+        for at_work in 2..=4 {
+            pool.queue.rouse();
+            pool.queue.rouse();
+            pool.wait_until(|state| state.active == at_work);
+        }
+        pool.end();
+    }
+
+    #[test]
+    fn a_look_after_progress_wakes_nobody() {
+        let pool = Pool::start(2);
+        pool.dispatch(2);
+        pool.wait_until(|state| state.active == 1);
+        pool.queue.rouse();
+        let state = pool.queue.lock();
+        assert_eq!(state.woken + state.active, 1);
+        drop(state);
+        pool.queue.rouse();
+        pool.wait_until(|state| state.active == 2);
+        pool.end();
+    }
+
+    #[test]
+    fn nobody_is_woken_while_a_thread_is_at_work() {
+        let pool = Pool::start(2);
+        pool.dispatch(1);
+        pool.wait_until(|state| state.active == 1);
+        pool.dispatch(1);
+        let state = pool.queue.lock();
+        assert_eq!((state.woken, state.parked, state.jobs.len()), (0, 1, 1));
+        drop(state);
+        pool.end();
+    }
+
+    #[test]
+    fn a_closed_queue_is_emptied_before_its_threads_leave() {
+        let pool = Pool::start(1);
+        pool.dispatch(3);
+        pool.end();
+    }
+}

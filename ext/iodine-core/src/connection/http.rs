@@ -377,3 +377,231 @@ fn write_refusal(status: u16, out: &mut WriteQueue) {
     bytes.extend_from_slice(body.as_bytes());
     out.push(&bytes);
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::access_log::AccessLog;
+    use crate::connection::ExchangePool;
+
+    /// A connection without a socket.
+    struct Bench {
+        http: Http,
+        turn: Turn,
+        out: WriteQueue,
+    }
+
+    impl Bench {
+        fn new(settings: HttpSettings) -> Self {
+            Self {
+                http: Http::new(Arc::new(settings), 7, "192.0.2.1".into()),
+                turn: Turn {
+                    now: Instant::now(),
+                    draining: false,
+                    jobs: Vec::new(),
+                    exchanges: ExchangePool::default(),
+                    log: AccessLog::default(),
+                },
+                out: WriteQueue::default(),
+            }
+        }
+
+        fn receive(&mut self, data: &str) {
+            self.http.receive(ConnectionId::default(), data.as_bytes(), &mut self.turn, &mut self.out);
+        }
+
+        /// The request that was handed over, with those behind it on its `next`.
+        fn job(&mut self) -> Option<Box<Exchange>> {
+            assert!(self.turn.jobs.len() <= 1, "one job at a time for a connection");
+            match self.turn.jobs.pop() {
+                Some(Job::Request(exchange)) => Some(exchange),
+                Some(_) => panic!("not a request"),
+                None => None,
+            }
+        }
+
+        fn answer(&mut self, mut exchange: Box<Exchange>, text: &str) {
+            exchange.response.head.extend_from_slice(text.as_bytes());
+            self.http.answer(ConnectionId::default(), &mut exchange, &mut self.turn, &mut self.out);
+        }
+
+        fn written(&mut self) -> String {
+            String::from_utf8(self.out.take_bytes()).unwrap()
+        }
+    }
+
+    fn get(path: &str) -> String {
+        format!("GET {path} HTTP/1.1\r\nHost: h\r\n\r\n")
+    }
+
+    fn paths(mut exchange: Option<Box<Exchange>>) -> Vec<String> {
+        let mut paths = Vec::new();
+        while let Some(mut first) = exchange {
+            paths.push(String::from_utf8(first.head.path().to_vec()).unwrap());
+            exchange = first.next.take();
+        }
+        paths
+    }
+
+    #[test]
+    fn a_request_says_where_it_came_from() {
+        let mut bench = Bench::new(HttpSettings::default());
+        bench.receive(&get("/"));
+        let exchange = bench.job().unwrap();
+        assert_eq!((exchange.listener, exchange.peer.as_deref()), (7, Some("192.0.2.1")));
+        assert_eq!(bench.http.waiting(), Waiting::Answer);
+        bench.answer(exchange, "answer");
+        assert_eq!((bench.written().as_str(), bench.http.waiting()), ("answer", Waiting::Idle));
+    }
+
+    #[test]
+    fn pipelined_requests_go_out_together_and_the_rest_after_their_answers() {
+        let mut bench = Bench::new(HttpSettings::default());
+        let all: Vec<String> = (0..READ_AHEAD + 3).map(|number| format!("/{number}")).collect();
+        bench.receive(&all.iter().map(|path| get(path)).collect::<String>());
+        assert!(!bench.http.wants_input(), "the rest waits in the socket");
+        let mut next = bench.job();
+        let mut seen = Vec::new();
+        while let Some(mut exchange) = next {
+            seen.push(String::from_utf8(exchange.head.path().to_vec()).unwrap());
+            next = exchange.next.take();
+            let text = seen.last().unwrap().clone();
+            bench.answer(exchange, &text);
+        }
+        assert_eq!(seen, all[..READ_AHEAD]);
+        assert_eq!(bench.written(), all[..READ_AHEAD].concat());
+        assert_eq!(paths(bench.job()), all[READ_AHEAD..]);
+    }
+
+    #[test]
+    fn requests_that_are_left_on_an_answer_are_handed_out_again() {
+        let mut bench = Bench::new(HttpSettings::default());
+        bench.receive(&(get("/1") + &get("/2")));
+        let first = bench.job().unwrap();
+        bench.answer(first, "one;");
+        assert_eq!(paths(bench.job()), ["/2"]);
+    }
+
+    #[test]
+    fn what_comes_behind_a_closing_answer_is_not_run() {
+        let mut bench = Bench::new(HttpSettings::default());
+        bench.receive(&(get("/1") + &get("/2")));
+        let mut first = bench.job().unwrap();
+        first.response.close = true;
+        bench.receive(&get("/3"));
+        bench.answer(first, "bye");
+        assert!(bench.job().is_none() && bench.http.is_finished());
+        assert_eq!(bench.written(), "bye");
+    }
+
+    #[test]
+    fn a_refusal_waits_for_the_answers_before_it() {
+        let mut bench = Bench::new(HttpSettings::default());
+        bench.receive(&(get("/1") + "nonsense\r\n\r\n" + &get("/smuggled")));
+        let first = bench.job().unwrap();
+        assert!(first.next.is_none() && bench.written().is_empty());
+        bench.answer(first, "one;");
+        let written = bench.written();
+        assert!(written.starts_with("one;HTTP/1.1 400 ") && written.contains("connection: close"), "{written}");
+        assert!(bench.http.is_finished() && bench.http.has_unread() && bench.job().is_none());
+    }
+
+    #[test]
+    fn a_body_is_asked_for_once_nothing_else_is_due() {
+        let mut bench = Bench::new(HttpSettings::default());
+        let post = "POST /2 HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\nExpect: 100-continue\r\n\r\n";
+        bench.receive(&(get("/1") + post));
+        let first = bench.job().unwrap();
+        assert_eq!(bench.written(), "");
+        bench.answer(first, "one;");
+        assert_eq!(bench.written(), "one;HTTP/1.1 100 Continue\r\n\r\n");
+        bench.receive("ok");
+        assert_eq!(bench.job().unwrap().body.len(), 2);
+    }
+
+    #[test]
+    fn a_body_that_is_announced_too_large_is_refused_at_once() {
+        let mut bench = Bench::new(HttpSettings { max_body: 3, ..HttpSettings::default() });
+        bench.receive("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 4\r\nExpect: 100-continue\r\n\r\n");
+        let written = bench.written();
+        assert!(written.starts_with("HTTP/1.1 413 ") && !written.contains("100 Continue"), "{written}");
+    }
+
+    #[test]
+    fn a_body_beyond_its_memory_is_spooled() {
+        for length in [1023, 1024, 1025] {
+            let mut bench = Bench::new(HttpSettings { body_memory: 1024, ..HttpSettings::default() });
+            bench.receive(&format!("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: {length}\r\n\r\n"));
+            assert_eq!(bench.http.waiting(), Waiting::Body);
+            bench.receive(&"x".repeat(length));
+            let mut exchange = bench.job().unwrap();
+            assert_eq!(exchange.body.len(), length as u64);
+            let spooled = matches!(exchange.body.source(), crate::exchange::BodySource::File(_));
+            assert_eq!(spooled, length > 1024);
+        }
+    }
+
+    #[test]
+    fn every_cut_of_a_pipeline_gives_the_same_requests() {
+        let input = get("/1")
+            + "POST /2 HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\n0\r\n\r\n"
+            + &get("/3");
+        for cut in 0..=input.len() {
+            let mut bench = Bench::new(HttpSettings::default());
+            bench.receive(&input[..cut]);
+            bench.receive(&input[cut..]);
+            let mut seen = Vec::new();
+            while let Some(mut exchange) = bench.job() {
+                while let Some(behind) = exchange.next.take() {
+                    seen.push((exchange.head.path().to_vec(), exchange.body.len()));
+                    bench.answer(exchange, "");
+                    exchange = behind;
+                }
+                seen.push((exchange.head.path().to_vec(), exchange.body.len()));
+                bench.answer(exchange, "");
+            }
+            let expected = [(b"/1".to_vec(), 0), (b"/2".to_vec(), 2), (b"/3".to_vec(), 0)];
+            assert_eq!(seen, expected, "cut at {cut}");
+        }
+    }
+
+    #[test]
+    fn deadlines_follow_what_the_connection_waits_for() {
+        let settings = HttpSettings::default();
+        let (keep_alive, header, body) = (settings.keep_alive, settings.header_timeout, settings.body_timeout);
+        let mut bench = Bench::new(settings);
+        let start = bench.turn.now;
+        assert_eq!(bench.http.deadline(start), Some(start + keep_alive));
+        bench.receive("POST / HTTP/1.1\r\n");
+        assert_eq!(bench.http.deadline(start), Some(start + header));
+        bench.receive("Host: h\r\n");
+        let later = start + Duration::from_secs(5);
+        assert_eq!(bench.http.deadline(later), Some(start + header), "one more line buys no time");
+        bench.receive("Content-Length: 1\r\n\r\n");
+        assert_eq!(bench.http.deadline(later), Some(later + body));
+        bench.receive("x");
+        assert_eq!(bench.http.deadline(later), None, "the application may take its time");
+    }
+
+    #[test]
+    fn only_a_peer_that_has_begun_is_told_that_it_is_late() {
+        for (begun, expected) in [("", ""), ("GET", "HTTP/1.1 408 ")] {
+            let mut bench = Bench::new(HttpSettings::default());
+            bench.receive(begun);
+            bench.http.time_out(ConnectionId::default(), &mut bench.turn, &mut bench.out);
+            assert!(bench.http.is_finished());
+            assert_eq!(&bench.written()[..expected.len()], expected);
+        }
+    }
+
+    #[test]
+    fn a_client_that_has_closed_its_side_still_gets_its_answer() {
+        let mut bench = Bench::new(HttpSettings::default());
+        bench.receive(&(get("/1") + "GET /half"));
+        bench.http.end_of_input();
+        assert!(!bench.http.is_finished());
+        let first = bench.job().unwrap();
+        bench.answer(first, "one;");
+        assert!(bench.http.is_finished() && bench.written() == "one;");
+    }
+}

@@ -124,6 +124,21 @@ impl WriteQueue {
         }
     }
 
+    /// What would be written, files left out.
+    #[cfg(test)]
+    pub(crate) fn take_bytes(&mut self) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        for segment in self.segments.drain(..) {
+            match segment {
+                Segment::Gathered { bytes: gathered, start } => bytes.extend_from_slice(&gathered[start..]),
+                Segment::Shared(shared) => bytes.extend_from_slice(&shared),
+                Segment::File(_) => {}
+            }
+        }
+        self.memory = 0;
+        bytes
+    }
+
     fn write_vectored(&self, stream: &mut Stream) -> io::Result<usize> {
         let mut slices = [IoSlice::new(&[]); SLICES];
         let mut count = 0;
