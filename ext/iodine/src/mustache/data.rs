@@ -1,18 +1,15 @@
 //! Ruby objects as what templates ask for.
 
-use std::cell::RefCell;
 use std::fmt::Write;
 
 use iodine_mustache::{Context, Expansion, Name, Output, Shape};
-use magnus::encoding::EncodingCapable;
 use magnus::prelude::*;
 use magnus::rb_sys::AsRawValue;
 use magnus::value::LazyId;
-use magnus::{Error, Fixnum, RArray, RHash, RString, Ruby, Value};
+use magnus::{Error, Fixnum, RArray, RHash, Value};
 
 use super::key::Key;
-use crate::roots::Root;
-use crate::worker::report;
+use super::rendering::{Failed, Failure, Rendering};
 
 static CALL: LazyId = LazyId::new("call");
 
@@ -23,7 +20,7 @@ static CALL: LazyId = LazyId::new("call");
 pub(super) struct Data<'r> {
     value: Value,
     role: Role,
-    held: &'r Held<'r>,
+    rendering: &'r Rendering<'r>,
 }
 
 #[derive(Clone, Copy, PartialEq)]
@@ -36,35 +33,13 @@ enum Role {
     Nameless,
 }
 
-/// The values that the renderer keeps on the heap, where the collector does not look for them.
-pub(super) struct Held<'r> {
-    ruby: &'r Ruby,
-    roots: RefCell<Vec<Root>>,
-}
-
-/// Why data or templates cannot be had.
-pub(super) enum Failure {
-    /// An exception that is not for us to handle, or the end of the thread.
-    Raised(Error),
-    /// There is no such template, or it cannot be read.
-    Missing(String),
-    /// A partial does not compile.
-    Template(iodine_mustache::Error),
-}
-
-impl<'r> Held<'r> {
-    pub(super) fn new(ruby: &'r Ruby) -> Self {
-        Self { ruby, roots: RefCell::default() }
-    }
-}
-
 impl<'r> Data<'r> {
-    pub(super) fn new(value: Value, held: &'r Held<'r>) -> Self {
-        Self { value, role: Role::Named, held }
+    pub(super) fn new(value: Value, rendering: &'r Rendering<'r>) -> Self {
+        Self { value, role: Role::Named, rendering }
     }
 
     fn with(self, value: Value) -> Self {
-        Self::new(value, self.held)
+        Self::new(value, self.rendering)
     }
 
     fn kind(&self) -> Kind {
@@ -81,35 +56,8 @@ impl<'r> Data<'r> {
         }
     }
 
-    /// What a value prints, in UTF-8 as far as it can be converted; None for nil and false.
-    fn text(&self, value: Value) -> Result<Option<RString>, Error> {
-        if !value.to_bool() {
-            return Ok(None);
-        }
-        let text = value.to_r_string()?;
-        let (ruby, encoding) = (self.held.ruby, text.enc_get());
-        let fits = [ruby.utf8_encindex(), ruby.usascii_encindex(), ruby.ascii8bit_encindex()].contains(&encoding);
-        if fits { Ok(Some(text)) } else { text.conv_enc(ruby.utf8_encoding()).map(Some) }
-    }
-
-    /// Data that raise count as nothing, and the log tells of it. What is no StandardError ends the rendering.
-    fn or_nothing<T>(&self, result: Result<T, Error>, place: impl FnOnce() -> String) -> Result<Option<T>, Failure> {
-        match result {
-            Ok(value) => Ok(Some(value)),
-            Err(error) if error.is_kind_of(self.held.ruby.exception_standard_error()) => {
-                report(self.held.ruby, &error, &place());
-                Ok(None)
-            }
-            Err(error) => Err(Failure::Raised(error)),
-        }
-    }
-}
-
-impl Context for Data<'_> {
-    type Key = Key;
-    type Error = Failure;
-
-    fn lookup(&self, name: &Name<Key>) -> Result<Option<Self>, Failure> {
+    #[inline(never)]
+    fn look_further(&self, name: &Name<Key>) -> Result<Option<Self>, Failed> {
         if self.role == Role::Nameless {
             return Ok(None);
         }
@@ -118,14 +66,28 @@ impl Context for Data<'_> {
             Ok(None) => name.key().call(self.value),
             other => other,
         };
-        let found = self.or_nothing(found, || format!("Iodine::Mustache: {}", String::from_utf8_lossy(name.text())))?;
-        Ok(match found {
+        let place = || format!("Iodine::Mustache: {}", String::from_utf8_lossy(name.text()));
+        Ok(match self.rendering.or_nothing(found, place)? {
             Some(value) => value.map(|value| self.with(value)),
-            None => Some(self.with(self.held.ruby.qnil().as_value())),
+            None => Some(self.with(self.rendering.ruby.qnil().as_value())),
         })
     }
+}
 
-    fn shape(&self) -> Result<Shape, Failure> {
+impl Context for Data<'_> {
+    type Key = Key;
+    type Error = Failed;
+
+    #[inline(always)]
+    fn lookup(&self, name: &Name<Key>) -> Result<Option<Self>, Failed> {
+        match RHash::from_value(self.value).and_then(|hash| name.key().quick_entry(hash)) {
+            Some(value) => Ok(Some(self.with(value))),
+            None => self.look_further(name),
+        }
+    }
+
+    #[inline]
+    fn shape(&self) -> Result<Shape, Failed> {
         Ok(match self.kind() {
             Kind::Nothing => Shape::Falsy,
             Kind::List(array) => Shape::List(array.len()),
@@ -135,29 +97,32 @@ impl Context for Data<'_> {
             Kind::Map => Shape::Truthy,
             Kind::Object => {
                 let is_lambda = self.value.respond_to(*CALL, false);
-                let is_lambda = self.or_nothing(is_lambda, || "Iodine::Mustache: respond_to?".into())?;
+                let is_lambda = self.rendering.or_nothing(is_lambda, || "Iodine::Mustache: respond_to?".into())?;
                 if is_lambda == Some(true) { Shape::Lambda } else { Shape::Truthy }
             }
         })
     }
 
-    fn element(&self, index: usize) -> Result<Option<Self>, Failure> {
+    fn element(&self, index: usize) -> Result<Option<Self>, Failed> {
         match RArray::from_value(self.value) {
-            Some(array) if index < array.len() => {
-                array.entry(index as isize).map(|value| Some(self.with(value))).map_err(Failure::Raised)
-            }
+            Some(array) if index < array.len() => array
+                .entry(index as isize)
+                .map(|value| Some(self.with(value)))
+                .map_err(|error| self.rendering.fail(Failure::Raised(error))),
             Some(_) => Ok(None),
             None => Ok(Some(Self { role: Role::Nameless, ..*self })),
         }
     }
 
-    fn write(&self, output: &mut Output<'_>) -> Result<(), Failure> {
+    #[inline]
+    fn write(&self, output: &mut Output<'_>) -> Result<(), Failed> {
         if let Some(number) = Fixnum::from_value(self.value) {
             let written = write!(output, "{}", number.to_i64());
             debug_assert!(written.is_ok(), "an Output takes everything");
             return Ok(());
         }
-        let text = self.or_nothing(self.text(self.value), || "Iodine::Mustache: to_s".into())?.flatten();
+        let text =
+            self.rendering.or_nothing(self.rendering.text(self.value), || "Iodine::Mustache: to_s".into())?.flatten();
         if let Some(text) = text {
             // SAFETY: no Ruby code runs while the bytes are copied.
             output.push(unsafe { text.as_slice() });
@@ -165,14 +130,16 @@ impl Context for Data<'_> {
         Ok(())
     }
 
-    fn call(&self, section: Option<&[u8]>) -> Result<Expansion, Failure> {
+    fn call(&self, section: Option<&[u8]>) -> Result<Expansion, Failed> {
         let returned: Result<Value, Error> = match section {
             Some(text) => {
-                self.value.funcall(*CALL, (self.held.ruby.enc_str_new(text, self.held.ruby.utf8_encoding()),))
+                self.value.funcall(*CALL, (self.rendering.ruby.enc_str_new(text, self.rendering.ruby.utf8_encoding()),))
             }
             None => self.value.funcall(*CALL, ()),
         };
-        let text = self.or_nothing(returned.and_then(|value| self.text(value)), || "Iodine::Mustache: a lambda".into());
+        let text = self
+            .rendering
+            .or_nothing(returned.and_then(|value| self.rendering.text(value)), || "Iodine::Mustache: a lambda".into());
         let Some(text) = text?.flatten() else {
             return Ok(Expansion::Text(Vec::new()));
         };
@@ -184,17 +151,11 @@ impl Context for Data<'_> {
     }
 
     fn hold(&self) {
-        self.held.roots.borrow_mut().push(Root::new(self.value));
+        self.rendering.hold(self.value);
     }
 
     fn release(&self) {
-        self.held.roots.borrow_mut().pop();
-    }
-}
-
-impl From<Error> for Failure {
-    fn from(error: Error) -> Self {
-        Failure::Raised(error)
+        self.rendering.release();
     }
 }
 

@@ -8,7 +8,7 @@ use std::str;
 use std::sync::Arc;
 
 use super::Template;
-use super::data::Failure;
+use super::rendering::Failure;
 
 /// The files that one template needs: its own, its partials, theirs.
 #[derive(Default)]

@@ -34,19 +34,24 @@ impl mustache::Key for Key {
 }
 
 impl Key {
+    /// The entry of a Hash by Symbol, as far as that takes no more than a look.
+    #[inline]
+    pub(super) fn quick_entry(self, hash: RHash) -> Option<Value> {
+        let name = self.0.filter(|name| rb_sys::STATIC_SYM_P(name.symbol))?;
+        // SAFETY: a Hash, and a Symbol that is no heap object. Ruby hashes it by itself, compares it by identity and asks
+        // no other key, so nothing can raise.
+        let found = unsafe { look_up(hash, name.symbol) };
+        // SAFETY: a value of the Hash, which the caller keeps.
+        (found != NOTHING).then(|| unsafe { Value::from_raw(found) })
+    }
+
     /// The entry of a Hash, by Symbol or else by String. The Hash's defaults do not count.
     pub(super) fn entry(self, hash: RHash) -> Result<Option<Value>, Error> {
         let Some(name) = self.0 else {
             return Ok(None);
         };
-        let by_symbol = if rb_sys::STATIC_SYM_P(name.symbol) {
-            // SAFETY: a Hash, and a Symbol that is no heap object. Ruby hashes it by itself, compares it by identity and
-            // asks no other key, so nothing can raise.
-            unsafe { look_up(hash, name.symbol) }
-        } else {
-            // SAFETY: a Hash and a Symbol; an exception is caught.
-            protect(|| unsafe { look_up(hash, name.symbol) })?
-        };
+        // SAFETY: a Hash and a Symbol; an exception is caught.
+        let by_symbol = protect(|| unsafe { look_up(hash, name.symbol) })?;
         // SAFETY: as above; the String of a Symbol lives as long as the Symbol.
         let by_string = || protect(|| unsafe { look_up(hash, rb_sys::rb_sym2str(name.symbol)) });
         let found = if by_symbol == NOTHING { by_string()? } else { by_symbol };

@@ -1,23 +1,27 @@
 //! `Iodine::Base::Template`: a compiled template with its partials, behind `Iodine::Mustache`.
 //!
-//! `data` shows Ruby objects to the templates, `key` their names, `files` finds templates by name.
+//! `data` shows Ruby objects to the templates, `key` their names, `files` finds templates by name. `rendering` is what
+//! one rendering shares.
 
 mod data;
 mod files;
 mod key;
+mod rendering;
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
-use iodine_mustache::{Context, Loaded, Partials, RenderError};
+use iodine_mustache::{Loaded, Partials, RenderError};
 use magnus::prelude::*;
 use magnus::r_hash::ForEach;
 use magnus::{Error, RHash, RModule, RString, Ruby, Value, function, method};
 
 use crate::gvl::GvlCell;
-use data::{Data, Failure, Held};
+use data::Data;
 use files::Files;
 use key::Key;
+use rendering::{Failed, Failure, Rendering};
 
 type Template = iodine_mustache::Template<Key>;
 
@@ -27,6 +31,8 @@ struct Page {
     files: GvlCell<Files>,
     /// Partials that were given, by name. Then none is looked for in files.
     given: Option<HashMap<Vec<u8>, Arc<Template>>>,
+    /// That of the last result, in bytes: most likely that of the next one, too.
+    length: AtomicUsize,
 }
 
 impl Page {
@@ -51,21 +57,25 @@ impl Page {
             let path = template.name().unwrap_or_default();
             files.open_partials(&template, path).map_err(|failure| error_of(ruby, failure))?;
         }
-        Ok(Self { template, files: GvlCell::new(files), given })
+        Ok(Self { template, files: GvlCell::new(files), given, length: AtomicUsize::new(0) })
     }
 
     fn render(ruby: &Ruby, page: &Self, data: Value) -> Result<RString, Error> {
-        let held = Held::new(ruby);
-        let data = Data::new(data, &held);
-        data.hold();
-        let mut text = Vec::new();
-        match page.template.render(data, &Lookup { ruby, page }, &mut text) {
-            Ok(()) => Ok(ruby.enc_str_new(text, ruby.utf8_encoding())),
-            Err(RenderError::Template(error)) => Err(error_of(ruby, Failure::Template(error))),
-            Err(RenderError::Host { error: Failure::Missing(reason), at }) => {
-                Err(error_of(ruby, Failure::Missing(format!("{at}: {reason}"))))
+        let rendering = Rendering::new(ruby);
+        rendering.hold(data);
+        let mut text = Vec::with_capacity(page.length.load(Ordering::Relaxed));
+        let data = Data::new(data, &rendering);
+        match page.template.render(data, &Lookup { rendering: &rendering, page }, &mut text) {
+            Ok(()) => {
+                page.length.store(text.len(), Ordering::Relaxed);
+                Ok(ruby.enc_str_new(text, ruby.utf8_encoding()))
             }
-            Err(RenderError::Host { error, .. }) => Err(error_of(ruby, error)),
+            Err(RenderError::Template(error)) => Err(error_of(ruby, Failure::Template(error))),
+            Err(RenderError::Host { at, .. }) => Err(match rendering.take_failure() {
+                Some(Failure::Missing(reason)) => error_of(ruby, Failure::Missing(format!("{at}: {reason}"))),
+                Some(failure) => error_of(ruby, failure),
+                None => error_of(ruby, Failure::Missing(at.to_string())),
+            }),
         }
     }
 
@@ -77,16 +87,17 @@ impl Page {
 
 /// A page's partials, for one rendering.
 struct Lookup<'r> {
-    ruby: &'r Ruby,
+    rendering: &'r Rendering<'r>,
     page: &'r Page,
 }
 
-impl<'r> Partials<Data<'r>> for Lookup<'_> {
-    fn load(&self, name: &[u8], from: Option<&str>) -> Result<Loaded<Key>, Failure> {
-        match &self.page.given {
-            Some(given) => Ok(given.get(name).cloned()),
-            None => self.page.files.get(self.ruby).partial(name, from.unwrap_or_default()).map(Some),
+impl<'r> Partials<Data<'r>> for Lookup<'r> {
+    fn load(&self, name: &[u8], from: Option<&str>) -> Result<Loaded<Key>, Failed> {
+        if let Some(given) = &self.page.given {
+            return Ok(given.get(name).cloned());
         }
+        let partial = self.page.files.get(self.rendering.ruby).partial(name, from.unwrap_or_default());
+        partial.map(Some).map_err(|failure| self.rendering.fail(failure))
     }
 }
 
@@ -116,6 +127,7 @@ fn error_of(ruby: &Ruby, failure: Failure) -> Error {
 }
 
 pub(crate) fn init(ruby: &Ruby, base: RModule) -> Result<(), Error> {
+    rendering::init(ruby, base)?;
     let class = base.define_class("Template", ruby.class_object())?;
     class.undef_default_alloc_func();
     class.define_singleton_method("compile", function!(Page::compile, 3))?;
