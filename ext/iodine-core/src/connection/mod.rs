@@ -158,6 +158,18 @@ impl Connection {
         Ok(())
     }
 
+    /// Whether only the application's answer is awaited, so that there is nothing to settle.
+    pub(crate) fn awaits_answer(&mut self) -> bool {
+        let awaits = self.http.waiting() == Waiting::Answer
+            && self.out.is_empty()
+            && self.hijacker.is_none()
+            && !(self.readable && self.wants_input());
+        if awaits {
+            self.deadline = None;
+        }
+        awaits
+    }
+
     /// Takes an answer from the application, or the end of one that was produced.
     pub(crate) fn answer(&mut self, exchange: &mut Exchange, turn: &mut Turn) {
         self.release_head();

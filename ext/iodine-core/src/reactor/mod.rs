@@ -225,6 +225,7 @@ impl Reactor {
     fn read(&mut self, id: ConnectionId) {
         let Some(connection) = find(&mut self.connections, id) else { return };
         match connection.read(&mut self.buffer, &mut self.turn) {
+            Ok(()) if connection.awaits_answer() => {}
             Ok(()) => self.touch(id),
             Err(error) => {
                 log::debug!("a connection broke: {error}");
