@@ -93,10 +93,17 @@ module Iodine
   # [header_timeout] seconds from the first byte of a request to the end of its head; 20
   # [body_timeout] longest pause within a request body, seconds; 30
   # [write_timeout] longest pause of a client that does not read, seconds; 60
+  # [public] folder of static files, served without asking the application; a leading `~/` is the user's home
+  # [cache_control] `Cache-Control` of static files; `"max-age=3600"`. false or "" sends none
+  # [immutable] `Cache-Control` of static files with a fingerprint in their name, `app-0a1b2c3d.js`;
+  #             `"public, max-age=31536000, immutable"`. false or "" treats them as all others
+  # [dotfiles] whether static files and folders whose names begin with a dot are served; false
+  # [mime_types] Hash of file extensions and media types, in addition to those that are known
+  # [sendfile_root] folder of the files that the application may name by `X-Sendfile` and `X-Accel-Redirect`
   # [log] a line for each response on stderr: true for the format of iodine 0.7, or `:common`, `:combined`, `:json`
   #
-  # Raises TypeError unless given a Hash, ArgumentError without a handler, RuntimeError when the socket cannot be
-  # opened, or in the master of a cluster that is running.
+  # Raises TypeError unless given a Hash, ArgumentError without a handler or for a folder that cannot be read,
+  # RuntimeError when the socket cannot be opened, or in the master of a cluster that is running.
   def listen(options = {}, **keywords, &block)
     raise TypeError, "Iodine.listen takes a Hash of options, got #{options.inspect}" unless options.is_a?(Hash)
 

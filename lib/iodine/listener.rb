@@ -28,10 +28,14 @@ module Iodine
 
       def initialize(options, handler)
         @handler = handler
+        @folder = folder(options[:public])
+        @sendfile_root = folder(options[:sendfile_root])
+        options = options.merge(public: @folder, sendfile_root: @sendfile_root)
         service, tls = options[:url] ? Socket.scheme(options[:url].to_s) : [nil, false]
         check_service(service || service_named(options[:service]), tls || options[:tls])
         @socket = Socket.bind(options[:url]&.to_s, address(options), port(options[:port]), options)
         Log.info("Listening on #{self}")
+        Log.info("Serving static files from #{@folder}") if @folder
       end
 
       # Has +reactor+ accept connections, for a process with so many threads and workers.
@@ -68,6 +72,14 @@ module Iodine
         value.to_s unless value.nil? || value.to_s.empty?
       end
 
+      # The absolute path of a folder, nil for none. A leading ~/ is the user's home.
+      def folder(value)
+        value = value.to_path if value.respond_to?(:to_path)
+        return unless value.is_a?(String) && !value.empty?
+
+        value.start_with?("~/") ? File.expand_path(value) : File.absolute_path(value)
+      end
+
       def port(value)
         case value
         when nil, Integer then value
@@ -102,8 +114,16 @@ module Iodine
           "HTTP_VERSION" => -"HTTP/1.1",
           "SERVER_NAME" => port && host ? -host : -"localhost",
           "SERVER_PORT" => -(port || 80).to_s,
-          "SERVER_SOFTWARE" => -"iodine/#{VERSION}"
+          "SERVER_SOFTWARE" => -"iodine/#{VERSION}",
+          **sendfile
         }
+      end
+
+      # What Rack::Sendfile looks for to let the server send files.
+      def sendfile
+        return {} unless @folder || @sendfile_root
+
+        { "sendfile.type" => -"X-Sendfile", "HTTP_X_SENDFILE_TYPE" => -"X-Sendfile" }
       end
 
       def script_name

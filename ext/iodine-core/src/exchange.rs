@@ -145,6 +145,8 @@ pub struct Response {
     pub status: u16,
     /// Bytes of the body, for the request log.
     pub length: u64,
+    /// Answer by the server's own page for this status instead.
+    pub error: Option<u16>,
 }
 
 impl Response {
@@ -154,6 +156,7 @@ impl Response {
         self.close = false;
         self.status = 0;
         self.length = 0;
+        self.error = None;
     }
 }
 
@@ -168,12 +171,14 @@ pub enum ResponseBody {
     /// `length` bytes of a file from `offset`.
     File {
         /// The open file; its position is not used.
-        file: File,
+        file: Arc<File>,
         /// First byte.
         offset: u64,
         /// How many.
         length: u64,
     },
+    /// One after the other.
+    Parts(Vec<ResponseBody>),
 }
 
 fn recycle(buffer: &mut Vec<u8>) {

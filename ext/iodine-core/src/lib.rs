@@ -25,6 +25,7 @@ pub mod concurrency;
 mod connection;
 pub mod date;
 pub mod exchange;
+pub mod files;
 pub mod handle;
 pub mod jobs;
 pub mod net;

@@ -1,10 +1,14 @@
 //! What a listener was told, after checks and defaults.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use iodine_proto::http1::HeadLimits;
 
 use crate::access_log::LogFormat;
+use crate::files::Files;
+use crate::files::mime::MimeTypes;
+use crate::files::sendfile::SendFile;
 
 /// Limits and deadlines of an HTTP listener. Each has a default here and a flag on the command line.
 #[derive(Clone, Debug)]
@@ -25,6 +29,12 @@ pub struct HttpSettings {
     pub write_timeout: Duration,
     /// How responses are logged. Default: not at all.
     pub log: Option<LogFormat>,
+    /// The public folder. Default none.
+    pub files: Option<Arc<Files>>,
+    /// Whether and where the application may name files to be sent. Default no.
+    pub sendfile: Option<Arc<SendFile>>,
+    /// Media types of files by their extension.
+    pub mime_types: Arc<MimeTypes>,
 }
 
 impl Default for HttpSettings {
@@ -38,6 +48,9 @@ impl Default for HttpSettings {
             body_timeout: Duration::from_secs(30),
             write_timeout: Duration::from_secs(60),
             log: None,
+            files: None,
+            sendfile: None,
+            mime_types: Arc::default(),
         }
     }
 }

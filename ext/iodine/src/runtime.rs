@@ -99,7 +99,7 @@ impl Runtime {
 
     /// Accepts connections on a socket for a Rack application.
     fn listen(ruby: &Ruby, this: &Self, socket: &Socket, app: Value, env: RHash) -> Result<(), Error> {
-        let id = this.applications.add(Application::new(app, env));
+        let id = this.applications.add(Application::new(app, env, socket.settings()));
         let listener = socket.listener(ruby, id)?;
         this.handle.listen(listener);
         Ok(())

@@ -1,17 +1,21 @@
 //! `Iodine::Base::Socket`: a bound, listening socket, and the limits of what it serves.
 
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::io;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use iodine_core::access_log::LogFormat;
+use iodine_core::files::mime::MimeTypes;
+use iodine_core::files::sendfile::SendFile;
+use iodine_core::files::{FileSettings, Files};
 use iodine_core::net::Listener;
 use iodine_core::net::address::{Address, Scheme, Service, Url};
 use iodine_core::net::listener::BoundSocket;
 use iodine_core::settings::HttpSettings;
 use magnus::prelude::*;
-use magnus::{Error, RHash, RModule, Ruby, StaticSymbol, TryConvert, function, method};
+use magnus::{Error, RHash, RModule, Ruby, StaticSymbol, TryConvert, Value, function, method};
 
 #[magnus::wrap(class = "Iodine::Base::Socket", free_immediately)]
 pub(crate) struct Socket {
@@ -35,8 +39,9 @@ impl Socket {
             None => Address::new(address.map(OsString::from).as_deref(), port),
         }
         .map_err(|error| not_opened(ruby, &error.to_string()))?;
+        let http = Arc::new(http_settings(ruby, settings)?);
         let bound = BoundSocket::bind(&address).map_err(|error| not_opened(ruby, &format!("{address}: {error}")))?;
-        Ok(Self { bound, http: Arc::new(http_settings(ruby, settings)?) })
+        Ok(Self { bound, http })
     }
 
     /// A handle on the socket for a reactor.
@@ -44,6 +49,11 @@ impl Socket {
         self.bound.listener(id, Arc::clone(&self.http)).map_err(|error| {
             Error::new(ruby.exception_runtime_error(), format!("the listening socket could not be shared: {error}"))
         })
+    }
+
+    /// The limits of what it serves, and its files.
+    pub(crate) fn settings(&self) -> Arc<HttpSettings> {
+        Arc::clone(&self.http)
     }
 
     /// `[host or nil, port]`, or `[path, nil]`
@@ -92,7 +102,58 @@ fn http_settings(ruby: &Ruby, given: RHash) -> Result<HttpSettings, Error> {
         settings.head.block = usize::try_from(kibibytes.saturating_mul(1 << 10)).unwrap_or(usize::MAX);
     }
     settings.log = log_format(ruby, given)?;
+    set_files(ruby, given, &mut settings)?;
     Ok(settings)
+}
+
+/// `public:` and `sendfile_root:` are absolute paths, `cache_control:` and `immutable:` false or "" for none,
+/// `mime_types:` a Hash of media types by file extension.
+fn set_files(ruby: &Ruby, given: RHash, settings: &mut HttpSettings) -> Result<(), Error> {
+    let wrong = |message: String| Error::new(ruby.exception_arg_error(), message);
+    let value = |name: &str| given.get(ruby.to_symbol(name)).filter(|value| !value.is_nil());
+    let folder = |name: &str| value(name).map(PathBuf::try_convert).transpose();
+
+    let mut types = MimeTypes::default();
+    if let Some(given) = value("mime_types") {
+        for (extension, media_type) in RHash::try_convert(given)?.to_hash_map::<String, String>()? {
+            types.add(&extension, &media_type).map_err(wrong)?;
+        }
+    }
+    settings.mime_types = Arc::new(types);
+    let unusable = |name: &str, path: &Path, error: io::Error| {
+        wrong(format!("the folder of {name}: cannot be used: {}: {error}", path.display()))
+    };
+    if let Some(root) = folder("public")? {
+        let mut files = FileSettings::new(root.clone());
+        for (name, field) in [("cache_control", &mut files.cache_control), ("immutable", &mut files.immutable)] {
+            if let Some(value) = value(name) {
+                *field =
+                    cache_control(value).map_err(|value| wrong(format!("{name}: is no header value: {value:?}")))?;
+            }
+        }
+        files.dotfiles = value("dotfiles").is_some_and(|value| value.to_bool());
+        files.mime_types = Arc::clone(&settings.mime_types);
+        let files = Files::open(files).map_err(|error| unusable("public", &root, error))?;
+        settings.files = Some(Arc::new(files));
+        settings.sendfile = Some(Arc::new(SendFile::anywhere(Arc::clone(&settings.mime_types))));
+    }
+    if let Some(root) = folder("sendfile_root")? {
+        let sendfile = SendFile::within(root.clone(), Arc::clone(&settings.mime_types))
+            .map_err(|error| unusable("sendfile_root", &root, error))?;
+        settings.sendfile = Some(Arc::new(sendfile));
+    }
+    Ok(())
+}
+
+/// What is no header value is an error.
+fn cache_control(value: Value) -> Result<Option<String>, String> {
+    match String::try_convert(value) {
+        Ok(text) if text.is_empty() => Ok(None),
+        Ok(text) if text.bytes().all(|byte| byte == b' ' || byte.is_ascii_graphic()) => Ok(Some(text)),
+        Ok(text) => Err(text),
+        Err(_) if !value.to_bool() => Ok(None),
+        Err(_) => Err(value.inspect()),
+    }
 }
 
 /// `log: true` is the format of iodine 0.7, a Symbol or String another one.

@@ -8,8 +8,18 @@ module Iodine
         # What is served when nothing is named.
         DEFAULT = "config.ru"
 
-        # Serves no more than the static files.
-        STATIC_ONLY = ->(_env) { [404, { "content-type" => "text/plain" }, ["Not Found\n"]] }
+        # Serves no more than the static files, and 404.html of their folder, if there is one, for all else.
+        class Nothing
+          def initialize(folder)
+            @page = File.join(File.expand_path(folder), "404.html")
+          end
+
+          def call(_env)
+            return [404, { "content-type" => "text/html", "x-sendfile" => @page }, []] if File.file?(@page)
+
+            [404, { "content-type" => "text/plain" }, ["Not Found\n"]]
+          end
+        end
 
         class << self
           # Finds the application: the file +name+, or +name+.ru, or config.ru. Raises Failure when there is none.
@@ -40,7 +50,7 @@ module Iodine
 
         # Stands in for an application when only static files are served.
         class Static
-          def load = STATIC_ONLY
+          def load = Nothing.new(Iodine::DEFAULT_SETTINGS[:public])
         end
 
         def initialize(path)

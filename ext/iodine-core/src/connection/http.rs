@@ -4,12 +4,12 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use iodine_proto::http1::{self, BodyReader, Framing, HeadReader, Persistence, Refusal, ResponseWriter};
+use iodine_proto::http1::{self, BodyReader, HeadReader, Refusal};
 
 use super::Turn;
 use crate::access_log::Entry;
-use crate::date;
-use crate::exchange::{Exchange, ResponseBody};
+use crate::exchange::{Exchange, Response};
+use crate::files::error_page;
 use crate::jobs::Job;
 use crate::net::write_queue::WriteQueue;
 use crate::reactor::ConnectionId;
@@ -105,15 +105,13 @@ impl Http {
             return;
         }
         self.in_flight -= 1;
-        self.log(exchange, turn);
-        let response = &mut exchange.response;
-        out.push(&response.head);
-        match std::mem::take(&mut response.body) {
-            ResponseBody::Sent => {}
-            ResponseBody::Shared(bytes) => out.push_shared(bytes),
-            ResponseBody::File { file, offset, length } => out.push_file(file, offset, length),
+        if let Some(status) = exchange.response.error {
+            let closing = exchange.response.close;
+            let files = self.settings.files.as_deref();
+            error_page::write(&mut exchange.response, status, Some(&exchange.head), closing, files, turn.now);
         }
-        if response.close {
+        self.write_answer(exchange, turn, out);
+        if exchange.response.close {
             // The application has not run those behind it.
             self.in_flight = 0;
             self.stop_reading();
@@ -195,9 +193,38 @@ impl Http {
         self.proceed(id, turn, out);
     }
 
-    /// Bytes that no request was made of yet, for who takes the connection over.
+    /// Bytes that nobody has been given as a request yet, for who takes the connection over.
     pub(crate) fn take_input(&mut self) -> Vec<u8> {
-        std::mem::take(&mut self.input)
+        let mut bytes = Vec::new();
+        for exchange in self.ready.drain(..) {
+            bytes.extend_from_slice(exchange.head.raw());
+        }
+        bytes.append(&mut self.input);
+        bytes
+    }
+
+    /// Answers were put off until the peer has read.
+    pub(crate) fn is_stalled(&self) -> bool {
+        self.in_flight == 0 && !self.ready.is_empty()
+    }
+
+    /// Goes on with them.
+    pub(crate) fn resume(&mut self, id: ConnectionId, turn: &mut Turn, out: &mut WriteQueue) {
+        self.proceed(id, turn, out);
+    }
+
+    /// Appends an answer that is complete.
+    fn write_answer(&self, exchange: &mut Exchange, turn: &mut Turn, out: &mut WriteQueue) {
+        self.log(exchange, turn);
+        out.push(&exchange.response.head);
+        out.push_body(std::mem::take(&mut exchange.response.body));
+    }
+
+    fn write_refusal(&self, status: u16, turn: &Turn, out: &mut WriteQueue) {
+        let mut response = Response::default();
+        error_page::write(&mut response, status, None, true, self.settings.files.as_deref(), turn.now);
+        out.push(&response.head);
+        out.push_body(response.body);
     }
 
     /// Writes the line of an answer to the request log.
@@ -319,21 +346,48 @@ impl Http {
 
     /// Hands over what is ready once nothing is in flight, and says what has waited for its turn.
     fn proceed(&mut self, id: ConnectionId, turn: &mut Turn, out: &mut WriteQueue) {
-        if self.in_flight > 0 {
+        if self.in_flight > 0 || !self.answer_with_files(turn, out) {
             return;
         }
         if !self.ready.is_empty() {
             self.dispatch(id, turn);
         } else if let Some(status) = self.refused.take() {
             self.log_refusal(status, turn);
-            write_refusal(status, out);
+            self.write_refusal(status, turn, out);
         } else if self.expecting {
             self.expecting = false;
             out.push(CONTINUE);
         }
     }
 
+    /// Answers what is ready as long as it asks for files. False: the peer has to read before there is more for it.
+    fn answer_with_files(&mut self, turn: &mut Turn, out: &mut WriteQueue) -> bool {
+        let Some(files) = self.settings.files.clone() else { return true };
+        loop {
+            if self.ready.is_empty() && !self.input.is_empty() {
+                self.parse_input(turn);
+            }
+            let Some(exchange) = self.ready.front_mut() else { return true };
+            if out.is_congested() {
+                return false;
+            }
+            let closing = !exchange.head.keep_alive() || turn.draining;
+            if !files.answer(exchange, closing, turn.now) {
+                return true;
+            }
+            if let Some(mut exchange) = self.ready.pop_front() {
+                self.write_answer(&mut exchange, turn, out);
+                turn.exchanges.put(exchange);
+            }
+            if closing {
+                self.stop_reading();
+                return true;
+            }
+        }
+    }
+
     fn dispatch(&mut self, id: ConnectionId, turn: &mut Turn) {
+        let behind = self.ready.split_off(self.for_application(turn.now));
         self.in_flight = self.ready.len();
         let mut first = None;
         while let Some(mut exchange) = self.ready.pop_back() {
@@ -342,6 +396,13 @@ impl Http {
             first = Some(exchange);
         }
         turn.jobs.extend(first.map(Job::Request));
+        self.ready = behind;
+    }
+
+    /// How many of the requests that are ready go to the application before one that asks for a file.
+    fn for_application(&self, now: Instant) -> usize {
+        let Some(files) = &self.settings.files else { return self.ready.len() };
+        self.ready.iter().position(|exchange| files.is_asked_for(&exchange.head, now)).unwrap_or(self.ready.len())
     }
 
     fn refuse(&mut self, status: u16) {
@@ -365,17 +426,6 @@ impl Http {
         log::debug!("refused a request from {}: {refusal}", self.peer);
         refusal.status()
     }
-}
-
-fn write_refusal(status: u16, out: &mut WriteQueue) {
-    let body = format!("{status} {}", http1::reason(status));
-    let mut bytes = Vec::with_capacity(256);
-    let mut writer = ResponseWriter::new(&mut bytes, status);
-    // A constant name and value are always valid.
-    let _ = writer.field(b"content-type", b"text/plain");
-    writer.finish(Framing::Length(body.len() as u64), Persistence::Close, &date::now());
-    bytes.extend_from_slice(body.as_bytes());
-    out.push(&bytes);
 }
 
 #[cfg(test)]

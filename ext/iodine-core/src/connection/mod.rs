@@ -135,6 +135,9 @@ impl Connection {
     /// # Errors
     /// The socket's error: the connection is broken.
     pub(crate) fn read(&mut self, buffer: &mut [u8], turn: &mut Turn) -> io::Result<()> {
+        if self.http.is_stalled() {
+            self.http.resume(self.id, turn, &mut self.out);
+        }
         let mut budget = READ_BUDGET;
         while self.readable && budget > 0 && self.wants_input() {
             match self.stream.read(buffer) {
@@ -237,7 +240,7 @@ impl Connection {
     /// Appends a part of a file to the running answer.
     pub(crate) fn write_file(&mut self, file: File, offset: u64, length: u64) {
         self.release_head();
-        self.out.push_file(file, offset, length);
+        self.out.push_file(Arc::new(file), offset, length);
     }
 
     /// The socket goes to `hijacker` once all is written.
@@ -285,6 +288,9 @@ impl Connection {
     fn after_flush(&mut self, turn: &Turn) -> Verdict {
         if self.hijacker.is_some() {
             return Verdict::GiveAway;
+        }
+        if self.http.is_stalled() {
+            return Verdict::Again;
         }
         if self.stage == Stage::Open {
             if self.http.is_finished() && !self.linger(turn.now) {

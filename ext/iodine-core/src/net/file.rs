@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io;
+use std::sync::Arc;
 
 use super::stream::Stream;
 
@@ -10,7 +11,7 @@ const PORTION: u64 = 1 << 20;
 
 /// A part of an open file that is still to be sent.
 pub(crate) struct FilePart {
-    pub(crate) file: File,
+    pub(crate) file: Arc<File>,
     pub(crate) offset: u64,
     pub(crate) remaining: u64,
 }
@@ -23,7 +24,7 @@ impl FilePart {
     #[cfg(target_os = "linux")]
     pub(crate) fn send(&mut self, stream: &mut Stream) -> io::Result<usize> {
         let portion = self.remaining.min(PORTION) as usize;
-        let sent = rustix::fs::sendfile(&*stream, &self.file, Some(&mut self.offset), portion)?;
+        let sent = rustix::fs::sendfile(&*stream, &*self.file, Some(&mut self.offset), portion)?;
         self.remaining -= sent as u64;
         Ok(sent)
     }

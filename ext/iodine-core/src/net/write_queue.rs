@@ -3,11 +3,13 @@
 use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{self, IoSlice};
+use std::sync::Arc;
 
 use bytes::{Buf, Bytes};
 
 use super::file::FilePart;
 use super::stream::Stream;
+use crate::exchange::ResponseBody;
 
 /// Small writes are gathered in buffers of up to this size.
 const GATHERED: usize = 64 << 10;
@@ -15,6 +17,9 @@ const GATHERED: usize = 64 << 10;
 const COPIED: usize = 1 << 10;
 /// Slices handed to one `writev`.
 const SLICES: usize = 16;
+/// Bytes in memory, and segments, that may wait before answers that can be made later are put off.
+const CONGESTED: usize = 256 << 10;
+const CONGESTED_SEGMENTS: usize = 128;
 /// An empty buffer that is kept for the next answer; larger ones are given back.
 const KEPT_CAPACITY: usize = 4 << 10;
 
@@ -87,10 +92,26 @@ impl WriteQueue {
         }
     }
 
-    pub(crate) fn push_file(&mut self, file: File, offset: u64, length: u64) {
+    /// Appends a part of a file.
+    pub(crate) fn push_file(&mut self, file: Arc<File>, offset: u64, length: u64) {
         if length > 0 {
             self.segments.push_back(Segment::File(FilePart { file, offset, remaining: length }));
         }
+    }
+
+    /// Appends the body of a response.
+    pub(crate) fn push_body(&mut self, body: ResponseBody) {
+        match body {
+            ResponseBody::Sent => {}
+            ResponseBody::Shared(bytes) => self.push_shared(bytes),
+            ResponseBody::File { file, offset, length } => self.push_file(file, offset, length),
+            ResponseBody::Parts(parts) => parts.into_iter().for_each(|part| self.push_body(part)),
+        }
+    }
+
+    /// Whether so much waits that no more answers should be made until the peer has read.
+    pub(crate) fn is_congested(&self) -> bool {
+        self.memory > CONGESTED || self.segments.len() > CONGESTED_SEGMENTS
     }
 
     /// Writes until all is written or the socket is full.
@@ -196,11 +217,11 @@ mod tests {
         (Stream::Unix(mio::net::UnixStream::from_std(ours)), theirs)
     }
 
-    fn file(content: &[u8]) -> File {
+    fn file(content: &[u8]) -> Arc<File> {
         let mut file = tempfile::tempfile().unwrap();
         file.write_all(content).unwrap();
         file.rewind().unwrap();
-        file
+        Arc::new(file)
     }
 
     fn drain(queue: &mut WriteQueue, ours: &mut Stream, theirs: &mut UnixStream) -> Vec<u8> {

@@ -36,6 +36,13 @@ pub fn mail_date(unix_seconds: i64, offset: Option<i32>) -> String {
     format!("{weekday}, {day:02} {month} {} {time} {sign}{:02}{:02}", Year(year), minutes / 60, minutes % 60)
 }
 
+/// Seconds since 1970-01-01 UTC of a date in any of the three forms that HTTP has had. `None` for anything else, and for
+/// a time before 1970.
+pub fn parse(text: &[u8]) -> Option<u64> {
+    let time = httpdate::parse_http_date(str::from_utf8(text).ok()?).ok()?;
+    time.duration_since(UNIX_EPOCH).ok().map(|since| since.as_secs())
+}
+
 /// A moment in the Gregorian calendar, counted back before its beginning.
 struct Civil {
     weekday: &'static str,
@@ -104,6 +111,24 @@ const MONTHS: [&str; 12] = ["Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oc
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn reads_all_forms_of_http() {
+        let table: &[(&str, Option<u64>)] = &[
+            ("Sun, 06 Nov 1994 08:49:37 GMT", Some(784_111_777)),
+            ("Sunday, 06-Nov-94 08:49:37 GMT", Some(784_111_777)),
+            ("Sun Nov  6 08:49:37 1994", Some(784_111_777)),
+            ("Thu, 01 Jan 1970 00:00:00 GMT", Some(0)),
+            ("", None),
+            ("784111777", None),
+            ("Sun, 06 Nov 1994 08:49:37 +0100", None),
+            ("Sun, 06 Nov 1994 08:49:37 GMT, x", None),
+            ("\u{e9}", None),
+        ];
+        for (text, seconds) in table {
+            assert_eq!(parse(text.as_bytes()), *seconds, "{text:?}");
+        }
+    }
 
     #[test]
     fn writes_imf_fixdate() {

@@ -110,6 +110,11 @@ impl Head {
         self.fields().find(|(other, _)| other.eq_ignore_ascii_case(name.as_bytes())).map(|(_, value)| value)
     }
 
+    /// The values of all fields of that name, in order; ASCII case does not matter.
+    pub fn field_values<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a [u8]> {
+        self.fields().filter(move |(other, _)| other.eq_ignore_ascii_case(name.as_bytes())).map(|(_, value)| value)
+    }
+
     /// How the length of the body is known.
     pub fn body_length(&self) -> BodyLength {
         self.body_length

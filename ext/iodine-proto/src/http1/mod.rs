@@ -1,12 +1,15 @@
 //! HTTP/1.0 and HTTP/1.1 (RFC 9110, RFC 9112), the server's side.
 
+pub mod accept_encoding;
 mod authority;
 mod body;
+pub mod conditional;
 pub mod date;
 mod error;
 mod head;
 mod meaning;
 mod number;
+pub mod range;
 mod reader;
 mod request_line;
 mod response;

@@ -12,7 +12,7 @@ use magnus::value::Opaque;
 use magnus::{DataTypeFunctions, Error, RHash, RModule, Ruby, TypedData, Value, gc, method};
 
 use super::hijack::{IO_KEY, io_of, take_socket};
-use super::response::write_fields;
+use super::response::{each_line, write_line};
 
 /// What stands in `rack.hijack` and in `rack.early_hints`: one object for both, because every request needs them and
 /// hardly any uses them. Without an argument `call` hijacks, with a Hash it sends early hints.
@@ -74,7 +74,7 @@ impl Call {
     fn send_early_hints(&self, ruby: &Ruby, headers: RHash) -> Result<Value, Error> {
         let mut bytes = Vec::new();
         let mut writer = ResponseWriter::new(&mut bytes, 103);
-        write_fields(ruby, headers, &mut writer)?;
+        each_line(headers, &mut |name, value| write_line(ruby, &mut writer, name, value))?;
         writer.finish(Framing::None, Persistence::Default, &iodine_core::date::now());
         if matches!(*self.state(), State::Running(_)) {
             self.handle.interim(self.connection, bytes);

@@ -24,6 +24,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use iodine_core::exchange::Exchange;
 use iodine_core::handle::Handle;
+use iodine_core::settings::HttpSettings;
 use magnus::prelude::*;
 use magnus::value::LazyId;
 use magnus::{Error, RHash, RModule, Ruby, Value};
@@ -37,15 +38,17 @@ use response::Context;
 pub(crate) struct Application {
     app: Root,
     env: Root,
+    /// Those of its listener.
+    settings: Arc<HttpSettings>,
     /// Different from that of every other application, of a former start as well.
     serial: usize,
 }
 
 impl Application {
-    pub(crate) fn new(app: Value, env: RHash) -> Self {
+    pub(crate) fn new(app: Value, env: RHash, settings: Arc<HttpSettings>) -> Self {
         static SERIAL: AtomicUsize = AtomicUsize::new(0);
         let serial = SERIAL.fetch_add(1, Ordering::Relaxed);
-        Self { app: Root::new(app), env: Root::new(env.as_value()), serial }
+        Self { app: Root::new(app), env: Root::new(env.as_value()), settings, serial }
     }
 }
 
@@ -121,7 +124,10 @@ fn serve_one(
     }
     exchange.next = call.finish();
     match returned {
-        Ok(triple) => response::send(Context { ruby, handle, env, callbacks, input }, exchange, triple),
+        Ok(triple) => {
+            let settings = &application.settings;
+            response::send(Context { ruby, handle, settings, env, callbacks, input }, exchange, triple)
+        }
         Err(error) => {
             finished::notify(ruby, callbacks, env, None, Some(&error));
             fail(ruby, exchange, &error)

@@ -1,11 +1,15 @@
 //! What the application returned, on its way to the peer.
 
-use std::fs::File;
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Once;
 
 use iodine_core::date;
 use iodine_core::exchange::{Exchange, ResponseBody};
+use iodine_core::files::{Given, Reply, Representation, sendfile};
 use iodine_core::handle::Handle;
-use iodine_proto::http1::{Framing, Persistence, ResponseWriter, Version, bodyless, reason};
+use iodine_core::settings::HttpSettings;
+use iodine_proto::http1::{Framing, Persistence, ResponseWriter, Version, bodyless};
 use magnus::prelude::*;
 use magnus::r_hash::ForEach;
 use magnus::rb_sys::AsRawValue;
@@ -25,6 +29,7 @@ use crate::worker::{is_jump, report};
 pub(super) struct Context<'a> {
     pub(super) ruby: &'a Ruby,
     pub(super) handle: &'a Handle,
+    pub(super) settings: &'a HttpSettings,
     pub(super) env: RHash,
     pub(super) callbacks: RArray,
     pub(super) input: Option<Input>,
@@ -54,39 +59,29 @@ pub(super) fn send(context: Context<'_>, mut exchange: Box<Exchange>, returned: 
     }
 }
 
-/// Makes `exchange.response` a plain 500.
+/// Makes `exchange.response` a plain 500, or the page that there is for it.
 pub(super) fn server_error(exchange: &mut Exchange) {
-    let close = !exchange.head.keep_alive();
-    let persistence = persistence(exchange, close);
-    let response = &mut exchange.response;
-    let body = format!("500 {}", reason(500));
-    response.head.clear();
-    response.body = ResponseBody::Sent;
-    response.close = close;
-    response.status = 500;
-    response.length = body.len() as u64;
-    let mut writer = ResponseWriter::new(&mut response.head, 500);
-    // A constant name and value are always valid.
-    let _ = writer.field(b"content-type", b"text/plain");
-    let length = body.len() as u64;
-    let head_only = exchange.head.is_head();
-    let framing = if head_only { Framing::Head(Some(length)) } else { Framing::Length(length) };
-    writer.finish(framing, persistence, &date::now());
-    if !head_only {
-        response.head.extend_from_slice(body.as_bytes());
-    }
+    answer_error(exchange, 500);
 }
 
-/// Writes the fields of a Rack header Hash. Names that begin with `rack.` are for the server: the value of
-/// `rack.hijack` is returned.
+fn answer_error(exchange: &mut Exchange, status: u16) {
+    let response = &mut exchange.response;
+    response.head.clear();
+    response.body = ResponseBody::Sent;
+    response.close |= !exchange.head.keep_alive();
+    response.status = status;
+    response.error = Some(status);
+}
+
+/// What is done with the name and the value of each field line.
+type TakeLine<'a> = &'a mut dyn FnMut(&[u8], &[u8]) -> Result<(), Error>;
+
+/// Calls `take` with each field line of a Rack header Hash; it must not run Ruby code. Names that begin with `rack.` are
+/// for the server: the value of `rack.hijack` is returned.
 ///
 /// # Errors
-/// `ArgumentError` when a name or value cannot be sent; what `to_s` of a name or value raises.
-pub(super) fn write_fields(
-    ruby: &Ruby,
-    headers: RHash,
-    writer: &mut ResponseWriter<'_>,
-) -> Result<Option<Value>, Error> {
+/// Those of `take`; what `to_s` of a name or value raises.
+pub(super) fn each_line(headers: RHash, take: TakeLine<'_>) -> Result<Option<Value>, Error> {
     let mut hijacker = None;
     headers.foreach(|name: Value, value: Value| {
         if name.is_nil() || value.is_nil() {
@@ -105,10 +100,10 @@ pub(super) fn write_fields(
             Some(values) => {
                 for index in 0..values.len() {
                     let value: Value = values.entry(index as isize)?;
-                    write_lines(ruby, writer, name, value)?;
+                    split_lines(name, value, take)?;
                 }
             }
-            None => write_lines(ruby, writer, name, value)?,
+            None => split_lines(name, value, take)?,
         }
         Ok(ForEach::Continue)
     })?;
@@ -116,17 +111,22 @@ pub(super) fn write_fields(
 }
 
 /// One field line for each line of the value: how Rack 2 gives several values to a name.
-fn write_lines(ruby: &Ruby, writer: &mut ResponseWriter<'_>, name: RString, value: Value) -> Result<(), Error> {
+fn split_lines(name: RString, value: Value, take: TakeLine<'_>) -> Result<(), Error> {
     let value = string_of(value)?;
     // SAFETY: no Ruby code runs while the slices are in use.
     let (name, value) = unsafe { (name.as_slice(), value.as_slice()) };
-    for line in value.split(|&byte| byte == b'\n') {
-        writer.field(name, line).map_err(|error| {
-            let message = format!("the response header {:?} cannot be sent: {error}", String::from_utf8_lossy(name));
-            Error::new(ruby.exception_arg_error(), message)
-        })?;
-    }
-    Ok(())
+    value.split(|&byte| byte == b'\n').try_for_each(|line| take(name, line))
+}
+
+/// Writes a field line.
+///
+/// # Errors
+/// `ArgumentError` when it cannot be sent.
+pub(super) fn write_line(ruby: &Ruby, writer: &mut ResponseWriter<'_>, name: &[u8], value: &[u8]) -> Result<(), Error> {
+    writer.field(name, value).map_err(|error| {
+        let message = format!("the response header {:?} cannot be sent: {error}", String::from_utf8_lossy(name));
+        Error::new(ruby.exception_arg_error(), message)
+    })
 }
 
 fn string_of(value: Value) -> Result<RString, Error> {
@@ -157,9 +157,17 @@ enum Plan {
 /// The kinds of body.
 enum Shape {
     Known(Known),
-    File(File, u64),
+    File(Box<Representation>),
     Each,
     Call,
+}
+
+/// A file that a header names, in the place of the body.
+enum Named {
+    /// `X-Sendfile`: a path.
+    File(Vec<u8>),
+    /// `X-Accel-Redirect`: a path as in a URL, below the folder for it.
+    Location(Vec<u8>),
 }
 
 /// A body that is there in full.
@@ -195,7 +203,14 @@ impl Answer {
         let mut close = !exchange.head.keep_alive() || context.handle.is_draining();
         let mut bytes = std::mem::take(&mut exchange.response.head);
         let mut writer = ResponseWriter::new(&mut bytes, self.status);
-        let hijacker = write_fields(ruby, self.headers, &mut writer)?;
+        let mut named = None;
+        let hijacker = each_line(self.headers, &mut |name, value| match Named::of(name, value, context.settings) {
+            None => write_line(ruby, &mut writer, name, value),
+            Some(file) => {
+                named = Some(file);
+                Ok(())
+            }
+        })?;
         close |= writer.closes();
 
         if let Some(callable) = hijacker {
@@ -220,11 +235,21 @@ impl Answer {
             exchange.response.close = close;
             return Ok(Plan::Complete);
         }
-        let shape = self.shape(ruby, content_length)?;
+        if let Some(named) = named
+            && context.settings.sendfile.is_some()
+        {
+            exchange.response.head = bytes;
+            return self.send_named(context, exchange, &named);
+        }
+        let shape = self.shape(context, content_length)?;
+        if let Shape::File(file) = &shape {
+            exchange.response.head = bytes;
+            return self.send_file(context, exchange, file, &self.given()?);
+        }
         let (framing, produced) = match (&shape, content_length) {
             _ if head_only => (Framing::Head(content_length.or(shape.length()?)), Produced::Plain),
             _ if writer.has_transfer_encoding() => (Framing::Given, Produced::Plain),
-            (Shape::Known(_) | Shape::File(..), _) => (Framing::Length(shape.length()?.unwrap_or(0)), Produced::Plain),
+            (Shape::Known(_) | Shape::File(_), _) => (Framing::Length(shape.length()?.unwrap_or(0)), Produced::Plain),
             (_, Some(length)) => (Framing::Length(length), Produced::Counted(length)),
             _ if old_version => (Framing::Close, Produced::Plain),
             _ => (Framing::Chunked, Produced::Chunked),
@@ -241,17 +266,77 @@ impl Answer {
                 exchange.response.length = known.length()?;
                 known.put_into(exchange)?;
             }
-            Shape::File(file, length) => {
-                exchange.response.length = length;
-                exchange.response.body = ResponseBody::File { file, offset: 0, length };
-            }
+            // Sent above.
+            Shape::File(_) => {}
             Shape::Each => return Ok(Plan::Each(produced)),
             Shape::Call => return Ok(Plan::Call(produced)),
         }
         Ok(Plan::Complete)
     }
 
-    fn shape(&self, ruby: &Ruby, content_length: Option<u64>) -> Result<Shape, Error> {
+    /// The answer is the file that a header names.
+    fn send_named(&self, context: &Context<'_>, exchange: &mut Exchange, named: &Named) -> Result<Plan, Error> {
+        let given = self.given()?;
+        let Some(sendfile) = &context.settings.sendfile else { return Ok(Plan::Complete) };
+        let found = match named {
+            Named::File(path) => sendfile.file(path, &exchange.head, &given),
+            Named::Location(location) => sendfile.redirect(location, &exchange.head, &given),
+        };
+        match found {
+            Ok(Some(file)) => return self.send_file(context, exchange, &file, &given),
+            Ok(None) => {
+                log::error!("{}: {named} is no file that can be sent", place_of(exchange));
+                answer_error(exchange, 404);
+            }
+            Err(error) => {
+                log::error!("{}: {named} could not be opened: {error}", place_of(exchange));
+                answer_error(exchange, 500);
+            }
+        }
+        Ok(Plan::Complete)
+    }
+
+    fn send_file(
+        &self,
+        context: &Context<'_>,
+        exchange: &mut Exchange,
+        file: &Representation,
+        given: &Given,
+    ) -> Result<Plan, Error> {
+        let reply = Reply::new(file, &exchange.head, self.status, given);
+        let mut bytes = std::mem::take(&mut exchange.response.head);
+        bytes.clear();
+        let mut writer = ResponseWriter::new(&mut bytes, reply.status);
+        each_line(self.headers, &mut |name, value| {
+            if reply.keeps(name) && Named::of(name, value, context.settings).is_none() {
+                write_line(context.ruby, &mut writer, name, value)?;
+            }
+            Ok(())
+        })?;
+        reply.write_fields(&mut writer);
+        let close = !exchange.head.keep_alive() || context.handle.is_draining() || writer.closes();
+        writer.finish(reply.framing, persistence(exchange, close), &date::now());
+        let response = &mut exchange.response;
+        response.head = bytes;
+        response.status = reply.status;
+        response.length = reply.length();
+        response.body = reply.body;
+        response.close = close;
+        Ok(Plan::Complete)
+    }
+
+    /// The fields that concern a file.
+    fn given(&self) -> Result<Given, Error> {
+        let mut given = Given::default();
+        each_line(self.headers, &mut |name, value| {
+            given.note(name, value);
+            Ok(())
+        })?;
+        Ok(given)
+    }
+
+    fn shape(&self, context: &Context<'_>, content_length: Option<u64>) -> Result<Shape, Error> {
+        let ruby = context.ruby;
         let body = self.body;
         if body.is_nil() {
             return Ok(Shape::Known(Known::Nothing));
@@ -262,10 +347,10 @@ impl Answer {
         if let Some(string) = RString::from_value(body) {
             return Ok(Shape::Known(Known::One(string)));
         }
-        if let Some((file, length)) = self.file()?
-            && content_length.is_none_or(|announced| announced == length)
+        if let Some(file) = self.file(context)?
+            && content_length.is_none_or(|announced| announced == file.length())
         {
-            return Ok(Shape::File(file, length));
+            return Ok(Shape::File(Box::new(file)));
         }
         if body.respond_to("each", false)? {
             Ok(Shape::Each)
@@ -280,24 +365,62 @@ impl Answer {
 
     /// The file behind a body that has a path. A body that stands for a part of it says so by its status or length,
     /// and sends it by `each`.
-    fn file(&self) -> Result<Option<(File, u64)>, Error> {
+    fn file(&self, context: &Context<'_>) -> Result<Option<Representation>, Error> {
         if self.status != 200 || !self.body.respond_to("to_path", false)? {
             return Ok(None);
         }
-        let path: String = self.body.funcall("to_path", ())?;
-        let Ok(file) = File::open(&path) else { return Ok(None) };
-        Ok(match file.metadata() {
-            Ok(metadata) if metadata.is_file() => Some((file, metadata.len())),
-            _ => None,
-        })
+        let path: PathBuf = self.body.funcall("to_path", ())?;
+        Ok(sendfile::body(&path, &context.settings.mime_types).unwrap_or_else(|error| {
+            log::error!("{} could not be opened: {error}", path.display());
+            None
+        }))
     }
+}
+
+impl Named {
+    /// Whether this field is for the server. X-Sendfile always is: a client must not see the path.
+    fn of(name: &[u8], value: &[u8], settings: &HttpSettings) -> Option<Self> {
+        match name.len() {
+            10 if name.eq_ignore_ascii_case(b"x-sendfile") => {
+                if settings.sendfile.is_none() {
+                    warn_of_lost_file();
+                }
+                Some(Self::File(value.to_vec()))
+            }
+            16 if name.eq_ignore_ascii_case(b"x-accel-redirect") => {
+                let redirects = settings.sendfile.as_ref().is_some_and(|sendfile| sendfile.redirects());
+                redirects.then(|| Self::Location(value.to_vec()))
+            }
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for Named {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (name, value) = match self {
+            Self::File(path) => ("X-Sendfile", path),
+            Self::Location(location) => ("X-Accel-Redirect", location),
+        };
+        write!(f, "{name} {}", value.escape_ascii())
+    }
+}
+
+fn warn_of_lost_file() {
+    static WARNED: Once = Once::new();
+    WARNED.call_once(|| {
+        log::warn!(
+            "the application has set X-Sendfile, which has no effect without a public folder or sendfile_root: the \
+             header was left out, and the body sent instead"
+        );
+    });
 }
 
 impl Shape {
     fn length(&self) -> Result<Option<u64>, Error> {
         match self {
             Self::Known(known) => known.length().map(Some),
-            Self::File(_, length) => Ok(Some(*length)),
+            Self::File(file) => Ok(Some(file.length())),
             Self::Each | Self::Call => Ok(None),
         }
     }
