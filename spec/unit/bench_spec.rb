@@ -210,7 +210,7 @@ RSpec.describe Bench do
   describe Bench::CommandLine do
     {
       %w[--only hello_t1,nothing] => /nothing is none of hello_t1/,
-      %w[--servers apache] => /apache is none of iodine, puma, floor/,
+      %w[--servers apache] => /apache is none of iodine, puma, nginx, floor/,
       %w[--rounds 0] => /0 is not a positive number/,
       %w[hello_t1] => /hello_t1/
     }.each do |arguments, message|

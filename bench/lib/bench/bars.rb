@@ -50,6 +50,8 @@ module Bench
     Bar.new(metric: :cpu_us, scenario: :hello_t4, bound: :at_most, limit: 1.15, to: %i[hello_t1 iodine]),
     Bar.new(metric: :cpu_us, scenario: :hello_pipelined, bound: :at_most, limit: 0.3, to: %i[hello_t1 iodine]),
     Bar.new(metric: :rps, scenario: :body_1mb, bound: :at_least, limit: 1.2, to: %i[body_1mb puma]),
+    Bar.new(metric: :cpu_us, scenario: :static_10k, bound: :at_most, limit: 0.7, to: %i[static_10k nginx]),
+    Bar.new(metric: :cpu_us, scenario: :static_1mb, bound: :at_most, limit: 1.1, to: %i[static_1mb nginx]),
     Bar.new(metric: :rps, scenario: :sleep, bound: :at_least, limit: 0.95 * SLEEPING_REQUESTS_PER_SECOND),
     Bar.new(metric: :first_byte_ms, scenario: :first_byte, bound: :at_most, limit: 50),
     Bar.new(metric: :growth, scenario: :memory, bound: :at_most, limit: 1.05)

@@ -4,11 +4,12 @@ module Bench
   # What is measured: an application, the threads its server gets, and a load.
   #
   # Scenarios of one +group+ take turns within each round, so that their figures may be compared with one another.
+  # +files+ tells that the servers get StaticFiles.folder to serve.
   # A scenario that +needs+ something no server here offers yet is listed and skipped.
-  Scenario = Struct.new(:name, :about, :app, :threads, :request, :load, :group, :servers, :needs,
+  Scenario = Struct.new(:name, :about, :app, :threads, :request, :load, :group, :servers, :files, :needs,
                         keyword_init: true) do
     def initialize(name:, about:, app:, load:, request:, threads: 1, group: name, servers: %i[iodine puma floor],
-                   needs: nil)
+                   files: false, needs: nil)
       super
     end
 
@@ -44,7 +45,9 @@ module Bench
                  load: FirstByteLoad.new(request: Request.new), servers: %i[iodine puma]),
     Scenario.new(name: :memory, about: "hello world for a minute", app: :hello, request: Request.new,
                  load: MemoryLoad.new(connections: 100, request: Request.new)),
-    Scenario.wrk(:static_10k, "10 KiB file by -www", app: :hello, needs: :static),
-    Scenario.wrk(:static_1mb, "1 MiB file by -www", app: :hello, connections: 20, needs: :static)
+    Scenario.wrk(:static_10k, "10 KiB file by -www", app: :hello, request: Request.new(path: "/10k.bin"),
+                                                     servers: %i[iodine nginx], files: true),
+    Scenario.wrk(:static_1mb, "1 MiB file by -www", app: :hello, request: Request.new(path: "/1mb.bin"),
+                                                    connections: 20, servers: %i[iodine nginx], files: true)
   ].freeze
 end

@@ -1,8 +1,10 @@
 # frozen_string_literal: true
 
+require "fileutils"
 require "json"
 require "open3"
 require "rbconfig"
+require "tmpdir"
 
 module Bench
   # The gem of this checkout.
@@ -17,7 +19,8 @@ module Bench
 
     def command
       threads = scenario.threads.to_s
-      [RbConfig.ruby, "-I#{LIBRARY}", EXECUTABLE, "-b", "127.0.0.1", "-p", port.to_s, "-t", threads, "-w", "1",
+      files = scenario.files ? ["-www", StaticFiles.folder] : []
+      [RbConfig.ruby, "-I#{LIBRARY}", EXECUTABLE, "-b", "127.0.0.1", "-p", port.to_s, "-t", threads, "-w", "1", *files,
        scenario.app_path]
     end
 
@@ -41,6 +44,59 @@ module Bench
       ["puma", "-q", "-C", "-", "-e", "production", "-t", threads, "-w", "0", "-b", "tcp://127.0.0.1:#{port}",
        scenario.app_path]
     end
+  end
+
+  # nginx with one worker and no access log, else as Debian configures it.
+  class Nginx < Server
+    def self.missing
+      return if executable
+
+      "nginx is not installed: try `apt-get install nginx-light` or `brew install nginx`, or use --servers"
+    end
+
+    # Debian keeps it where the paths of ordinary users do not lead.
+    def self.executable
+      Machine.executable("nginx") || ("/usr/sbin/nginx" if File.executable?("/usr/sbin/nginx"))
+    end
+
+    def stop
+      super
+    ensure
+      FileUtils.rm_rf(@prefix) if @prefix
+    end
+
+    private
+
+    def command
+      @prefix ||= Dir.mktmpdir("bench-nginx")
+      file = File.join(@prefix, "nginx.conf")
+      File.write(file, format(CONFIGURATION, port: port, root: StaticFiles.folder, prefix: @prefix))
+      [self.class.executable, "-p", @prefix, "-c", file]
+    end
+
+    CONFIGURATION = <<~CONF
+      daemon off;
+      worker_processes 1;
+      pid %<prefix>s/nginx.pid;
+      error_log stderr;
+      events { worker_connections 768; }
+      http {
+        sendfile on;
+        tcp_nopush on;
+        access_log off;
+        default_type application/octet-stream;
+        client_body_temp_path %<prefix>s/body;
+        proxy_temp_path %<prefix>s/proxy;
+        fastcgi_temp_path %<prefix>s/fastcgi;
+        uwsgi_temp_path %<prefix>s/uwsgi;
+        scgi_temp_path %<prefix>s/scgi;
+        server {
+          listen 127.0.0.1:%<port>d;
+          root %<root>s;
+        }
+      }
+    CONF
+    private_constant :CONFIGURATION
   end
 
   # The bare event loop of bench/floor. It runs no application, so it copies the size of another server's answer.
@@ -80,5 +136,5 @@ module Bench
   end
 
   # In the order in which they are started and reported: the floor comes after those it imitates.
-  SERVERS = { iodine: Iodine, puma: Puma, floor: Floor }.freeze
+  SERVERS = { iodine: Iodine, puma: Puma, nginx: Nginx, floor: Floor }.freeze
 end
