@@ -28,7 +28,9 @@ impl<K: Hash + Eq, V> Cache<K, V> {
         K: std::borrow::Borrow<Q>,
         Q: Hash + Eq + ?Sized,
     {
-        if let Some((key, (value, weight))) = self.old.remove_entry(key) {
+        if !self.old.is_empty()
+            && let Some((key, (value, weight))) = self.old.remove_entry(key)
+        {
             self.insert(key, value, weight);
         }
         self.young.get_mut(key).map(|(value, _)| value)
