@@ -38,7 +38,7 @@ RSpec.describe "Static files" do
   RUBY
 
   describe "with an application" do
-    serving { Support::Server.rackup(app, "-www", @folder, "-maxbd", "1") }
+    serving { Support::Server.rackup(app, "-www", @folder, "-maxbd", "1", "-v") }
 
     it "are served without asking it" do
       response = server.get("/a.txt?v=1")
@@ -47,6 +47,11 @@ RSpec.describe "Static files" do
       expect(response["cache-control"]).to eq("max-age=3600")
       expect(response["last-modified"]).to eq(File.mtime("#{@folder}/a.txt").httpdate)
       expect(response["etag"]).to match(/\A"[^"]+"\z/)
+    end
+
+    it "have a line in the request log" do
+      server.get("/sub/?logged")
+      server.wait_for_log(%r{^127\.0\.0\.1 - - \[[^\]]+\] "GET /sub/ HTTP/1\.1" 200 10b \d+ms$})
     end
 
     it "say so in the log" do

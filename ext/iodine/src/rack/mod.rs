@@ -15,6 +15,7 @@ mod fixed;
 mod hijack;
 mod input;
 mod keys;
+mod named;
 mod response;
 mod shape;
 mod stream;

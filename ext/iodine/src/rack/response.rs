@@ -1,8 +1,6 @@
 //! What the application returned, on its way to the peer.
 
-use std::fmt;
 use std::path::PathBuf;
-use std::sync::Once;
 
 use iodine_core::date;
 use iodine_core::exchange::{Exchange, ResponseBody};
@@ -20,6 +18,7 @@ use super::body::{Produced, SHARED_FROM, Writer, wait_for_room};
 use super::each::each;
 use super::hijack::{io_of, take_socket};
 use super::input::Input;
+use super::named::Named;
 use super::stream::BodyStream;
 use super::{Outcome, fail, finished};
 use crate::roots::shared_bytes;
@@ -162,14 +161,6 @@ enum Shape {
     Call,
 }
 
-/// A file that a header names, in the place of the body.
-enum Named {
-    /// `X-Sendfile`: a path.
-    File(Vec<u8>),
-    /// `X-Accel-Redirect`: a path as in a URL, below the folder for it.
-    Location(Vec<u8>),
-}
-
 /// A body that is there in full.
 enum Known {
     Nothing,
@@ -278,11 +269,7 @@ impl Answer {
     fn send_named(&self, context: &Context<'_>, exchange: &mut Exchange, named: &Named) -> Result<Plan, Error> {
         let given = self.given()?;
         let Some(sendfile) = &context.settings.sendfile else { return Ok(Plan::Complete) };
-        let found = match named {
-            Named::File(path) => sendfile.file(path, &exchange.head, &given),
-            Named::Location(location) => sendfile.redirect(location, &exchange.head, &given),
-        };
-        match found {
+        match named.find(sendfile, &exchange.head, &given) {
             Ok(Some(file)) => return self.send_file(context, exchange, &file, &given),
             Ok(None) => {
                 log::error!("{}: {named} is no file that can be sent", place_of(exchange));
@@ -375,45 +362,6 @@ impl Answer {
             None
         }))
     }
-}
-
-impl Named {
-    /// Whether this field is for the server. X-Sendfile always is: a client must not see the path.
-    fn of(name: &[u8], value: &[u8], settings: &HttpSettings) -> Option<Self> {
-        match name.len() {
-            10 if name.eq_ignore_ascii_case(b"x-sendfile") => {
-                if settings.sendfile.is_none() {
-                    warn_of_lost_file();
-                }
-                Some(Self::File(value.to_vec()))
-            }
-            16 if name.eq_ignore_ascii_case(b"x-accel-redirect") => {
-                let redirects = settings.sendfile.as_ref().is_some_and(|sendfile| sendfile.redirects());
-                redirects.then(|| Self::Location(value.to_vec()))
-            }
-            _ => None,
-        }
-    }
-}
-
-impl fmt::Display for Named {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (name, value) = match self {
-            Self::File(path) => ("X-Sendfile", path),
-            Self::Location(location) => ("X-Accel-Redirect", location),
-        };
-        write!(f, "{name} {}", value.escape_ascii())
-    }
-}
-
-fn warn_of_lost_file() {
-    static WARNED: Once = Once::new();
-    WARNED.call_once(|| {
-        log::warn!(
-            "the application has set X-Sendfile, which has no effect without a public folder or sendfile_root: the \
-             header was left out, and the body sent instead"
-        );
-    });
 }
 
 impl Shape {
