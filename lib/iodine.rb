@@ -100,6 +100,10 @@ module Iodine
   # [dotfiles] whether static files and folders whose names begin with a dot are served; false
   # [mime_types] Hash of file extensions and media types, in addition to those that are known
   # [sendfile_root] folder of the files that the application may name by `X-Sendfile` and `X-Accel-Redirect`
+  # [max_msg] largest message of a WebSocket, KiB; 256
+  # [ping] seconds of silence before a WebSocket or an event stream is sent a ping; 40
+  # [max_pending] what may wait for a WebSocket or an event stream that does not read, MiB; 16
+  # [deflate] whether WebSocket messages are compressed for clients that offer it (permessage-deflate); false
   # [log] a line for each response on stderr: true for the format of iodine 0.7, or `:common`, `:combined`, `:json`
   #
   # Raises TypeError unless given a Hash, ArgumentError without a handler or for a folder that cannot be read,

@@ -23,8 +23,6 @@ module Iodine
 
       # Flags that are understood, but for parts of the server that are not in this version.
       UNAVAILABLE = {
-        max_msg: "-max-msg",
-        ping: "-ping",
         redis: "-redis",
         redis_ping: "-redis-ping"
       }.freeze

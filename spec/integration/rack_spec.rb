@@ -39,11 +39,10 @@ RSpec.describe "Rack requests" do
       expect(env.values_at("rack.upgrade?", "rack.upgrade")).to eq([nil, nil])
     end
 
-    it "offers no upgrade while there is none to be had" do
-      env = probe(get["/", "Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Version: 13",
-                      "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=="])
-      expect(env["rack.upgrade?"]).to be_nil
-      expect(probe(get["/", "Accept: text/event-stream"])["rack.upgrade?"]).to be_nil
+    it "offers the upgrade that the client asks for" do
+      env = probe(get["/", *Support::WebSocket::FIELDS])
+      expect(env.values_at("rack.upgrade?", "rack.upgrade")).to eq([:websocket, nil])
+      expect(probe(get["/", "Accept: text/event-stream"])["rack.upgrade?"]).to eq(:sse)
     end
 
     it "has the content fields without HTTP_" do

@@ -4,12 +4,14 @@ use std::fs::File;
 use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::SyncSender;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
+use iodine_proto::websocket::{Close, DeflateSettings, Deflater};
 use mio::Waker;
 
+use crate::client::Client;
 use crate::connection::gate::Gate;
 use crate::exchange::Exchange;
 use crate::jobs::{Job, JobQueue};
@@ -29,6 +31,8 @@ struct Shared {
     wants_idle: AtomicBool,
     waker: Waker,
     jobs: Arc<JobQueue>,
+    /// One for the messages of all WebSockets.
+    deflater: Mutex<Deflater>,
 }
 
 /// What a reactor is asked to do.
@@ -44,6 +48,13 @@ pub(crate) enum Command {
     Fail(Box<Exchange>),
     Abort(ConnectionId),
     Hijack(ConnectionId, SyncSender<Hijacked>),
+    /// The response in the exchange is the last of HTTP: from then on the connection is the client's.
+    Upgrade(Box<Exchange>, Client),
+    /// Bytes of a client, framed.
+    WriteClient(ConnectionId, Bytes),
+    CloseClient(ConnectionId, Close),
+    /// Something that bears on the connection has changed.
+    Review(ConnectionId),
     Timer(TimerId, Duration),
     CancelTimer(TimerId),
     Listen(Listener),
@@ -70,6 +81,7 @@ impl Handle {
             wants_idle: AtomicBool::new(false),
             waker,
             jobs,
+            deflater: Mutex::new(Deflater::new(&DeflateSettings::default())),
         }))
     }
 
@@ -105,6 +117,12 @@ impl Handle {
         let (sender, receiver) = std::sync::mpsc::sync_channel(1);
         self.send(Command::Hijack(connection, sender));
         receiver
+    }
+
+    /// Sends the answer that is in `exchange.response`, and changes the protocol of the connection to that of `client`,
+    /// which is told of all that happens from then on. When the connection is gone, that is its end.
+    pub fn upgrade(&self, exchange: Box<Exchange>, client: Client) {
+        self.send(Command::Upgrade(exchange, client));
     }
 
     /// Closes the connection now; what was not written yet is lost.
@@ -173,6 +191,10 @@ impl Handle {
     /// The queue that the reactor's jobs go to.
     pub fn jobs(&self) -> &Arc<JobQueue> {
         &self.0.jobs
+    }
+
+    pub(crate) fn deflater(&self) -> MutexGuard<'_, Deflater> {
+        self.0.deflater.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) fn send(&self, command: Command) {

@@ -8,6 +8,7 @@ use std::collections::VecDeque;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
+use crate::client::Client;
 use crate::exchange::Exchange;
 use crate::reactor::TimerId;
 use crate::reactor::leader::{Leadership, Led};
@@ -17,6 +18,8 @@ pub enum Job {
     /// A request to be answered by [`Handle::answer`](crate::handle::Handle::answer). Requests that came behind it on
     /// the same connection hang on its `next`.
     Request(Box<Exchange>),
+    /// There are events for a client, to be taken by [`Client::next_event`] until there are none.
+    Client(Client),
     /// A timer is due.
     Timer(TimerId),
     /// A task that the application queued under this number.

@@ -21,6 +21,7 @@
 
 pub mod access_log;
 pub mod cli;
+pub mod client;
 pub mod concurrency;
 mod connection;
 pub mod date;

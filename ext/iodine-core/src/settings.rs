@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use iodine_proto::http1::HeadLimits;
+use iodine_proto::websocket::DeflateSettings;
 
 use crate::access_log::LogFormat;
 use crate::files::Files;
@@ -27,6 +28,15 @@ pub struct HttpSettings {
     pub body_timeout: Duration,
     /// Longest pause while the peer does not take what was written. Default 60 s; then the connection is closed.
     pub write_timeout: Duration,
+    /// Largest message of a WebSocket, bytes. Default 256 KiB; above it the connection is closed with code 1009.
+    pub max_message: usize,
+    /// Silence of a WebSocket or an event stream after which a ping is sent, whole seconds. Default 40 s.
+    pub ping: Duration,
+    /// Bytes that may wait for the peer of a WebSocket or an event stream. Default 16 MiB; above it the connection is
+    /// closed.
+    pub max_pending: usize,
+    /// Compression of WebSocket messages (RFC 7692), for clients that offer it. Default: none.
+    pub deflate: Option<DeflateSettings>,
     /// How responses are logged. Default: not at all.
     pub log: Option<LogFormat>,
     /// The public folder. Default none.
@@ -47,6 +57,10 @@ impl Default for HttpSettings {
             header_timeout: Duration::from_secs(20),
             body_timeout: Duration::from_secs(30),
             write_timeout: Duration::from_secs(60),
+            max_message: 256 << 10,
+            ping: Duration::from_secs(40),
+            max_pending: 16 << 20,
+            deflate: None,
             log: None,
             files: None,
             sendfile: None,

@@ -3,6 +3,7 @@
 //!
 //! - `runtime`, `socket`: the reactor and listening sockets as Ruby objects
 //! - `worker`: the application's threads
+//! - `connection`: WebSockets and event streams
 //! - `rack`: requests as Rack environments, Rack responses as bytes
 //! - `json`, `rack_utils`: `Iodine::JSON` and `Iodine::Rack::Utils`
 //! - `mustache`: templates, for `Iodine::Mustache`
@@ -13,6 +14,7 @@
 #![allow(missing_docs)]
 
 mod cli;
+mod connection;
 mod gvl;
 mod json;
 mod logger;
@@ -35,7 +37,8 @@ static ALLOCATOR: MiMalloc = MiMalloc;
 
 #[magnus::init(name = "iodine_ext")]
 fn init(ruby: &Ruby) -> Result<(), Error> {
-    let base = ruby.define_module("Iodine")?.define_module("Base")?;
+    let iodine = ruby.define_module("Iodine")?;
+    let base = iodine.define_module("Base")?;
     logger::init(4);
     base.define_singleton_method("native_verbosity=", function!(logger::set_verbosity, 1))?;
     base.define_singleton_method("concurrency", function!(concurrency, 2))?;
@@ -43,6 +46,7 @@ fn init(ruby: &Ruby) -> Result<(), Error> {
     roots::init(ruby, base)?;
     socket::init(ruby, base)?;
     runtime::init(ruby, base)?;
+    connection::init(ruby, iodine)?;
     rack::init(ruby, base)?;
     json::init(ruby, base)?;
     mustache::init(ruby, base)?;

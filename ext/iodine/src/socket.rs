@@ -14,6 +14,7 @@ use iodine_core::net::Listener;
 use iodine_core::net::address::{Address, Scheme, Service, Url};
 use iodine_core::net::listener::BoundSocket;
 use iodine_core::settings::HttpSettings;
+use iodine_proto::websocket::DeflateSettings;
 use magnus::prelude::*;
 use magnus::{Error, RHash, RModule, Ruby, StaticSymbol, TryConvert, Value, function, method};
 
@@ -94,6 +95,7 @@ fn http_settings(ruby: &Ruby, given: RHash) -> Result<HttpSettings, Error> {
     set_time("timeout", &mut settings.keep_alive)?;
     set_time("header_timeout", &mut settings.header_timeout)?;
     set_time("body_timeout", &mut settings.body_timeout)?;
+    set_time("ping", &mut settings.ping)?;
     set_time("write_timeout", &mut settings.write_timeout)?;
     if let Some(mebibytes) = number("max_body")? {
         settings.max_body = mebibytes.saturating_mul(1 << 20);
@@ -101,6 +103,14 @@ fn http_settings(ruby: &Ruby, given: RHash) -> Result<HttpSettings, Error> {
     if let Some(kibibytes) = number("max_headers")? {
         settings.head.block = usize::try_from(kibibytes.saturating_mul(1 << 10)).unwrap_or(usize::MAX);
     }
+    if let Some(kibibytes) = number("max_msg")? {
+        settings.max_message = usize::try_from(kibibytes.saturating_mul(1 << 10)).unwrap_or(usize::MAX);
+    }
+    if let Some(mebibytes) = number("max_pending")? {
+        settings.max_pending = usize::try_from(mebibytes.saturating_mul(1 << 20)).unwrap_or(usize::MAX);
+    }
+    let deflates = given.get(ruby.to_symbol("deflate")).is_some_and(|value| value.to_bool());
+    settings.deflate = deflates.then(DeflateSettings::default);
     settings.log = log_format(ruby, given)?;
     set_files(ruby, given, &mut settings)?;
     Ok(settings)

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use iodine_proto::http1::{self, BodyReader, HeadReader, Refusal};
+use iodine_proto::websocket;
 
 use super::Turn;
 use crate::access_log::Entry;
@@ -39,6 +40,8 @@ pub(crate) struct Http {
     refused: Option<u16>,
     /// The client waits for "100 Continue" before it sends the body.
     expecting: bool,
+    /// A request to change to WebSocket was read: what follows may be no HTTP, and waits for the answer.
+    upgrading: bool,
     /// No further request is read.
     last: bool,
     /// The peer may be sending bytes that nobody reads: closing at once could take the last answer from it.
@@ -78,6 +81,7 @@ impl Http {
             in_flight: 0,
             refused: None,
             expecting: false,
+            upgrading: false,
             last: false,
             unread: false,
             head_since: None,
@@ -105,6 +109,7 @@ impl Http {
             return;
         }
         self.in_flight -= 1;
+        self.upgrading &= self.in_flight > 0 || !self.ready.is_empty();
         if let Some(status) = exchange.response.error {
             let closing = exchange.response.close;
             let files = self.settings.files.as_deref();
@@ -140,7 +145,7 @@ impl Http {
 
     /// Whether more bytes are welcome now.
     pub(crate) fn wants_input(&self) -> bool {
-        !self.last && self.ready.len() + self.in_flight < READ_AHEAD
+        !self.last && !self.upgrading && self.ready.len() + self.in_flight < READ_AHEAD
     }
 
     /// Everything that was asked is answered, and nothing more will be read.
@@ -180,10 +185,6 @@ impl Http {
         }
     }
 
-    pub(crate) fn write_timeout(&self) -> Duration {
-        self.settings.write_timeout
-    }
-
     /// The deadline has passed: says so to a peer that had begun a request.
     pub(crate) fn time_out(&mut self, id: ConnectionId, turn: &mut Turn, out: &mut WriteQueue) {
         match self.waiting() {
@@ -191,6 +192,16 @@ impl Http {
             Waiting::Idle | Waiting::Answer => self.stop_reading(),
         }
         self.proceed(id, turn, out);
+    }
+
+    /// Writes the last answer of HTTP; gives back the bytes that came behind the request.
+    pub(crate) fn upgrade(&mut self, exchange: &mut Exchange, turn: &mut Turn, out: &mut WriteQueue) -> Vec<u8> {
+        self.write_answer(exchange, turn, out);
+        self.take_input()
+    }
+
+    pub(crate) fn settings(&self) -> &Arc<HttpSettings> {
+        &self.settings
     }
 
     /// Bytes that nobody has been given as a request yet, for who takes the connection over.
@@ -341,6 +352,7 @@ impl Http {
         exchange.peer = Some(Arc::clone(&self.peer));
         exchange.received = Some(turn.now);
         self.last = !exchange.head.keep_alive();
+        self.upgrading = websocket::is_upgrade(&exchange.head);
         self.ready.push_back(exchange);
     }
 

@@ -2,6 +2,10 @@
 
 pub(crate) mod gate;
 pub(crate) mod http;
+mod live;
+mod protocol;
+mod sse;
+mod websocket;
 
 use std::fs::File;
 use std::io;
@@ -10,8 +14,10 @@ use std::sync::mpsc::SyncSender;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use iodine_proto::websocket::Close;
 
 use crate::access_log::AccessLog;
+use crate::client::{self, Client, abnormal};
 use crate::exchange::Exchange;
 use crate::handle::Hijacked;
 use crate::jobs::Job;
@@ -20,6 +26,9 @@ use crate::net::write_queue::{Flushed, WriteQueue};
 use crate::reactor::ConnectionId;
 use gate::Gate;
 use http::{Http, Waiting};
+use protocol::Protocol;
+use sse::Sse;
+use websocket::WebSocket;
 
 /// How long a closing connection waits for the peer to take the last answer and close as well.
 const LINGER: Duration = Duration::from_secs(2);
@@ -60,7 +69,7 @@ impl ExchangePool {
 
 pub(crate) struct Connection {
     pub(crate) id: ConnectionId,
-    pub(crate) http: Http,
+    protocol: Protocol,
     stream: Stream,
     out: WriteQueue,
     /// The socket may have bytes: an edge-triggered event came and a read has not emptied it since.
@@ -106,7 +115,7 @@ impl Connection {
     pub(crate) fn new(id: ConnectionId, stream: Stream, http: Http) -> Self {
         Self {
             id,
-            http,
+            protocol: Protocol::Http(Box::new(http)),
             stream,
             out: WriteQueue::default(),
             readable: false,
@@ -135,8 +144,8 @@ impl Connection {
     /// # Errors
     /// The socket's error: the connection is broken.
     pub(crate) fn read(&mut self, buffer: &mut [u8], turn: &mut Turn) -> io::Result<()> {
-        if self.http.is_stalled() {
-            self.http.resume(self.id, turn, &mut self.out);
+        if let Some(http) = self.protocol.http().filter(|http| http.is_stalled()) {
+            http.resume(self.id, turn, &mut self.out);
         }
         let mut budget = READ_BUDGET;
         while self.readable && budget > 0 && self.wants_input() {
@@ -144,14 +153,14 @@ impl Connection {
                 Ok(0) => {
                     self.readable = false;
                     self.ended = true;
-                    self.http.end_of_input();
+                    self.protocol.end_of_input(turn);
                 }
                 Ok(length) => {
                     budget = budget.saturating_sub(length);
                     // A read that did not fill the buffer has emptied the socket, and what comes later raises a new
                     // event, which saves the read that would say "would block" (epoll(7)).
                     self.readable = length == buffer.len() || self.peer_closed;
-                    self.http.receive(self.id, &buffer[..length], turn, &mut self.out);
+                    self.protocol.receive(self.id, &buffer[..length], turn, &mut self.out);
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.readable = false,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
@@ -163,7 +172,7 @@ impl Connection {
 
     /// Whether only the application's answer is awaited, so that there is nothing to settle.
     pub(crate) fn awaits_answer(&mut self) -> bool {
-        let awaits = self.http.waiting() == Waiting::Answer
+        let awaits = self.protocol.http().is_some_and(|http| http.waiting() == Waiting::Answer)
             && self.out.is_empty()
             && self.hijacker.is_none()
             && !(self.readable && self.wants_input());
@@ -177,7 +186,9 @@ impl Connection {
     pub(crate) fn answer(&mut self, exchange: &mut Exchange, turn: &mut Turn) {
         self.release_head();
         self.gate = None;
-        self.http.answer(self.id, exchange, turn, &mut self.out);
+        if let Some(http) = self.protocol.http() {
+            http.answer(self.id, exchange, turn, &mut self.out);
+        }
     }
 
     /// A response begins to be produced. `gate` holds the producer back.
@@ -196,16 +207,68 @@ impl Connection {
     /// The response will not be completed. When nothing of it has left, the one in the exchange takes its place.
     pub(crate) fn fail(&mut self, exchange: &mut Exchange, turn: &mut Turn) {
         self.gate = None;
+        let Some(http) = self.protocol.http() else { return };
         match self.held.take() {
-            Some(_) => self.http.answer(self.id, exchange, turn, &mut self.out),
-            None => self.http.break_off(exchange, turn),
+            Some(_) => http.answer(self.id, exchange, turn, &mut self.out),
+            None => http.break_off(exchange, turn),
+        }
+    }
+
+    /// Sends the last answer of HTTP, and changes to the protocol of `client`.
+    pub(crate) fn upgrade(&mut self, exchange: &mut Exchange, client: Client, turn: &mut Turn) {
+        let Some(http) = self.protocol.http() else { return };
+        let input = http.upgrade(exchange, turn, &mut self.out);
+        let settings = Arc::clone(http.settings());
+        self.protocol = match client.protocol() {
+            client::Protocol::WebSocket => Protocol::WebSocket(Box::new(WebSocket::new(client, settings, turn))),
+            client::Protocol::Sse => Protocol::Sse(Box::new(Sse::new(client, settings, turn))),
+        };
+        self.protocol.receive(self.id, &input, turn, &mut self.out);
+        if self.ended {
+            self.protocol.end_of_input(turn);
+        }
+    }
+
+    /// Appends framed bytes of the client.
+    pub(crate) fn write_client(&mut self, bytes: Bytes, turn: &Turn) {
+        match &mut self.protocol {
+            Protocol::Http(_) => {}
+            Protocol::WebSocket(socket) => socket.write(bytes, &mut self.out),
+            Protocol::Sse(stream) => stream.write(bytes, turn, &mut self.out),
+        }
+    }
+
+    /// The application closes its client.
+    pub(crate) fn close_client(&mut self, close: Close, turn: &mut Turn) {
+        match &mut self.protocol {
+            Protocol::Http(_) => {}
+            Protocol::WebSocket(socket) => socket.close(&close, turn, &mut self.out),
+            Protocol::Sse(stream) => stream.close(close, turn),
+        }
+    }
+
+    /// The server stops: the application has to close its client, and may write to it before.
+    pub(crate) fn shut_down(&mut self, turn: &mut Turn) {
+        if let Some(live) = self.protocol.live() {
+            live.shut_down(turn);
+        }
+    }
+
+    /// The connection is closed: the application is told, unless it was before.
+    pub(crate) fn end(mut self, turn: &mut Turn) {
+        if let Some(live) = self.protocol.live() {
+            live.finish(abnormal(), turn);
         }
     }
 
     /// The end of a turn: writes, and finds out what becomes of the connection.
-    pub(crate) fn settle(&mut self, turn: &Turn) -> Verdict {
+    pub(crate) fn settle(&mut self, turn: &mut Turn) -> Verdict {
         match self.flush(turn.now) {
             Ok(Flushed::All) => self.after_flush(turn),
+            Ok(Flushed::Blocked) if self.out.memory() > self.protocol.max_pending() => {
+                log::warn!("a client reads too slowly: it is closed, {} bytes unsent", self.out.memory());
+                Verdict::Close
+            }
             Ok(Flushed::Blocked) => Verdict::Keep,
             Ok(Flushed::Truncated) => {
                 log::warn!("a file became shorter while it was sent: its connection is closed");
@@ -227,7 +290,7 @@ impl Connection {
             log::warn!("a peer stopped reading: its connection is closed, {} bytes unsent", self.out.memory());
             return Verdict::Close;
         }
-        self.http.time_out(self.id, turn, &mut self.out);
+        self.protocol.time_out(self.id, turn, &mut self.out);
         self.settle(turn)
     }
 
@@ -251,7 +314,7 @@ impl Connection {
     /// Hands the socket to who asked for it.
     pub(crate) fn give_away(mut self, registry: &mio::Registry) {
         let Some(hijacker) = self.hijacker.take() else { return };
-        let unread = self.http.take_input();
+        let unread = self.protocol.http().map(Http::take_input).unwrap_or_default();
         match self.stream.release(registry) {
             // The asker may have left meanwhile; then the socket closes here.
             Ok(socket) => drop(hijacker.send(Hijacked { socket, unread })),
@@ -261,7 +324,7 @@ impl Connection {
 
     fn wants_input(&self) -> bool {
         match self.stage {
-            Stage::Open => self.hijacker.is_none() && self.http.wants_input(),
+            Stage::Open => self.hijacker.is_none() && self.protocol.wants_input(),
             Stage::Lingering => true,
         }
     }
@@ -280,28 +343,31 @@ impl Connection {
         }
         if flushed == Flushed::Blocked {
             self.writable = false;
-            self.deadline = Some(now + self.http.write_timeout());
+            self.deadline = Some(now + self.protocol.settings().write_timeout);
         }
         Ok(flushed)
     }
 
-    fn after_flush(&mut self, turn: &Turn) -> Verdict {
+    fn after_flush(&mut self, turn: &mut Turn) -> Verdict {
         if self.hijacker.is_some() {
             return Verdict::GiveAway;
         }
-        if self.http.is_stalled() {
+        if self.protocol.http().is_some_and(|http| http.is_stalled()) {
             return Verdict::Again;
         }
+        if let Some(live) = self.protocol.live() {
+            live.flushed(turn);
+        }
         if self.stage == Stage::Open {
-            if self.http.is_finished() && !self.linger(turn.now) {
+            if self.protocol.is_finished() && !self.linger(turn.now) {
                 return Verdict::Close;
             }
-            if turn.draining && self.http.waiting() == Waiting::Idle && !self.readable {
+            if turn.draining && self.protocol.is_idle() && !self.readable {
                 return Verdict::Close;
             }
         }
         if self.stage == Stage::Open {
-            self.deadline = self.http.deadline(turn.now);
+            self.deadline = self.protocol.deadline(turn.now);
         } else if self.ended {
             return Verdict::Close;
         }
@@ -311,7 +377,7 @@ impl Connection {
     /// Closes our side and keeps the other open while the peer may still be sending: a socket that is closed with
     /// unread bytes resets the connection, and the peer may lose our last answer (RFC 9112, 9.6). False: no need to.
     fn linger(&mut self, now: Instant) -> bool {
-        let needed = !self.ended && (self.readable || self.http.has_unread());
+        let needed = !self.ended && (self.readable || self.protocol.has_unread());
         if needed && self.stream.shutdown_write().is_ok() {
             self.stage = Stage::Lingering;
             self.deadline = Some(now + LINGER);

@@ -11,11 +11,14 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
+use iodine_proto::websocket::Close;
 use mio::event::Event;
 use mio::{Events, Poll, Token, Waker};
 use slab::Slab;
 
 use crate::access_log::AccessLog;
+use crate::client::{Client, Event as ClientEvent, abnormal};
 use crate::connection::gate::Gate;
 use crate::connection::http::Http;
 use crate::connection::{Connection, ExchangePool, Turn, Verdict};
@@ -306,6 +309,10 @@ impl Reactor {
             Command::Stream(id, head, gate) => self.stream(id, head, gate),
             Command::Fail(exchange) => self.fail(exchange),
             Command::Hijack(id, hijacker) => self.with(id, |connection| connection.hijack(hijacker)),
+            Command::Upgrade(exchange, client) => self.upgrade(exchange, client),
+            Command::WriteClient(id, bytes) => self.write_client(id, bytes),
+            Command::CloseClient(id, close) => self.close_client(id, close),
+            Command::Review(id) => self.touch(id),
             Command::Abort(id) => self.close(id),
             Command::Timer(id, delay) => self.alarms.set(self.turn.now + delay, Alarm::Timer(id)),
             Command::CancelTimer(id) => self.alarms.cancel(id),
@@ -354,6 +361,37 @@ impl Reactor {
         self.turn.exchanges.put(exchange);
     }
 
+    fn upgrade(&mut self, mut exchange: Box<Exchange>, client: Client) {
+        let id = client.connection();
+        match find(&mut self.connections, id) {
+            Some(_) => self.contain(id, |reactor| {
+                if let Some(connection) = find(&mut reactor.connections, id) {
+                    connection.upgrade(&mut exchange, client, &mut reactor.turn);
+                    reactor.touch(id);
+                }
+                reactor.turn.exchanges.put(exchange);
+            }),
+            None => {
+                client.shut();
+                self.turn.jobs.extend(client.push(ClientEvent::Close(abnormal())));
+            }
+        }
+    }
+
+    fn write_client(&mut self, id: ConnectionId, bytes: Bytes) {
+        if let Some(connection) = find(&mut self.connections, id) {
+            connection.write_client(bytes, &self.turn);
+            self.touch(id);
+        }
+    }
+
+    fn close_client(&mut self, id: ConnectionId, close: Close) {
+        if let Some(connection) = find(&mut self.connections, id) {
+            connection.close_client(close, &mut self.turn);
+            self.touch(id);
+        }
+    }
+
     fn listen(&mut self, mut listener: Listener) {
         let token = Token(self.listeners.len() + 1);
         match listener.register(self.poll.registry(), token) {
@@ -372,6 +410,9 @@ impl Reactor {
         self.alarms.set(self.turn.now + deadline, Alarm::Drain);
         let all: Vec<_> = self.connections.iter().map(|(_, connection)| connection.id).collect();
         for id in all {
+            if let Some(connection) = find(&mut self.connections, id) {
+                connection.shut_down(&mut self.turn);
+            }
             self.touch(id);
         }
     }
@@ -406,7 +447,9 @@ impl Reactor {
         if !self.connections.is_empty() {
             log::warn!("{} connections were cut off at the shutdown deadline", self.connections.len());
         }
-        self.connections.clear();
+        for connection in self.connections.drain() {
+            connection.end(&mut self.turn);
+        }
     }
 
     fn settle_touched(&mut self) {
@@ -415,7 +458,7 @@ impl Reactor {
             self.contain(id, |reactor| {
                 if let Some(connection) = find(&mut reactor.connections, id) {
                     connection.is_listed = false;
-                    let verdict = connection.settle(&reactor.turn);
+                    let verdict = connection.settle(&mut reactor.turn);
                     reactor.carry_out_verdict(id, verdict);
                 }
             });
@@ -443,7 +486,7 @@ impl Reactor {
 
     fn close(&mut self, id: ConnectionId) {
         if find(&mut self.connections, id).is_some() {
-            self.connections.remove(id.index as usize);
+            self.connections.remove(id.index as usize).end(&mut self.turn);
         }
     }
 

@@ -6,9 +6,11 @@
 
 use std::sync::LazyLock;
 
+use iodine_core::client::Protocol;
 use iodine_core::exchange::Exchange;
 use iodine_core::handle::Handle;
-use iodine_proto::http1::Version;
+use iodine_proto::http1::{Head, Version};
+use iodine_proto::websocket;
 use magnus::prelude::*;
 use magnus::rb_sys::{AsRawValue, FromRawValue};
 use magnus::typed_data::Obj;
@@ -31,6 +33,8 @@ pub(super) struct Built {
     pub(super) callbacks: RArray,
     /// `rack.input`, when there is a body.
     pub(super) input: Option<Input>,
+    /// `rack.upgrade?`
+    pub(super) upgrade: Option<Protocol>,
 }
 
 /// Builds the environment of a request.
@@ -44,7 +48,7 @@ pub(super) fn build(
     application: &Application,
 ) -> Result<Built, Error> {
     let keys = Keys::of(ruby);
-    let (env, proxied) = common_part(ruby, keys, exchange, application)?;
+    let Common { env, proxied, takes_events } = common_part(ruby, keys, exchange, application)?;
     let call = ruby.obj_wrap(Call::new(handle, exchange, env));
     let callbacks = ruby.ary_new();
     let set = |key: Fixed, value: Value| store(ruby, env, key.value(ruby), value);
@@ -76,22 +80,39 @@ pub(super) fn build(
             set(keys.content_length, ruby.str_new(&input.len().to_string()).as_value());
         }
     }
-    Ok(Built { env, call, callbacks, input })
+    let upgrade = offered(&exchange.head, takes_events);
+    if let Some(protocol) = upgrade {
+        let name = if protocol == Protocol::WebSocket { "websocket" } else { "sse" };
+        set(keys.upgrade, ruby.sym_new(name).as_value());
+    }
+    Ok(Built { env, call, callbacks, input, upgrade })
 }
 
-/// The environment as far as peer and header fields determine it, and whether a proxy is in front.
-fn common_part(
-    ruby: &Ruby,
-    keys: &Keys,
-    exchange: &Exchange,
-    application: &Application,
-) -> Result<(RHash, bool), Error> {
+/// What the client would take instead of a response.
+fn offered(head: &Head, takes_events: bool) -> Option<Protocol> {
+    if websocket::is_upgrade(head) {
+        Some(Protocol::WebSocket)
+    } else {
+        (takes_events && !head.is_head()).then_some(Protocol::Sse)
+    }
+}
+
+/// The environment as far as peer and header fields determine it.
+struct Common {
+    env: RHash,
+    /// A proxy is in front.
+    proxied: bool,
+    /// The client takes an event stream.
+    takes_events: bool,
+}
+
+fn common_part(ruby: &Ruby, keys: &Keys, exchange: &Exchange, application: &Application) -> Result<Common, Error> {
     let remembered = &mut *REMEMBERED.get(ruby);
     let place = match remembered.shapes.find(exchange, application.serial) {
         Ok(shape) => {
             let env = duplicate(ruby, shape.env(ruby));
             shape.renew(ruby, exchange, |key, value| store(ruby, env, key.value(ruby), value));
-            return Ok((env, shape.is_proxied()));
+            return Ok(Common { env, proxied: shape.is_proxied(), takes_events: shape.takes_events() });
         }
         Err(place) => place,
     };
@@ -104,9 +125,9 @@ fn common_part(
     if head.port().is_none_or(<[u8]>::is_empty) && !head.host().is_empty() {
         store(ruby, env, keys.server_port.value(ruby), keys.default_port(ruby, env, seen.scheme));
     }
-    let proxied = seen.proxied;
+    let Seen { proxied, takes_events, .. } = seen;
     remembered.shapes.keep(place, exchange, seen, || duplicate(ruby, env.as_value()));
-    Ok((env, proxied))
+    Ok(Common { env, proxied, takes_events })
 }
 
 static REMEMBERED: LazyLock<GvlCell<Remembered>> = LazyLock::new(|| GvlCell::new(Remembered::default()));
@@ -152,6 +173,8 @@ fn push_fields(
             seen.proxied = true;
         } else if keys.x_forwarded_for.is(key) || keys.via.is(key) {
             seen.proxied = true;
+        } else if keys.accept.is(key) {
+            seen.takes_events |= accepts_events(value);
         }
         // An absolute target says which host is meant, whatever the field says (RFC 9112, 3.2.2).
         let value = if keys.host.is(key) && !head.host().is_empty() { head.authority() } else { value };
@@ -168,6 +191,14 @@ fn push_fields(
     }
     seen.scheme = forwarded_proto.or(seen.scheme);
     Ok(seen)
+}
+
+/// Whether `Accept` names the type of event streams (RFC 9110, 12.5.1); a wildcard is not enough.
+fn accepts_events(value: &[u8]) -> bool {
+    value.split(|&byte| byte == b',').any(|range| {
+        let mut parts = range.split(|&byte| byte == b';');
+        parts.next().is_some_and(|name| name.trim_ascii().eq_ignore_ascii_case(b"text/event-stream"))
+    })
 }
 
 /// `proto=` of the first element of `Forwarded` (RFC 7239, 5.4).

@@ -3,6 +3,7 @@
 //! ```text
 //! Exchange -> env::build -> app.call -> response::send ── known body ──▶ Exchange::response -> Handle::answer
 //!                               |              └──────── each, call ──▶ body::Writer (chunk by chunk)
+//!                               ├─ rack.upgrade ──▶ upgrade::Upgrade -> Handle::upgrade, then connection::deliver
 //!                               └─ rack.hijack ──▶ the socket leaves the reactor
 //! ```
 
@@ -19,6 +20,7 @@ mod named;
 mod response;
 mod shape;
 mod stream;
+mod upgrade;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
@@ -34,6 +36,7 @@ use crate::roots::Root;
 use crate::worker::{is_jump, report};
 use env::Built;
 use response::Context;
+use upgrade::Upgrade;
 
 /// A Rack application and the part of its environment that is the same for every request.
 pub(crate) struct Application {
@@ -115,7 +118,7 @@ fn serve_one(
     mut exchange: Box<Exchange>,
 ) -> (Outcome, Result<(), Error>) {
     static CALL: LazyId = LazyId::new("call");
-    let Built { env, call, callbacks, input } = match env::build(ruby, handle, &mut exchange, application) {
+    let Built { env, call, callbacks, input, upgrade } = match env::build(ruby, handle, &mut exchange, application) {
         Ok(built) => built,
         Err(error) => return fail(ruby, exchange, &error),
     };
@@ -127,7 +130,11 @@ fn serve_one(
     match returned {
         Ok(triple) => {
             let settings = &application.settings;
-            response::send(Context { ruby, handle, settings, env, callbacks, input }, exchange, triple)
+            let context = Context { ruby, handle, settings, env, callbacks, input };
+            match Upgrade::of(env, upgrade, triple) {
+                Some(upgrade) => upgrade.send(&context, exchange),
+                None => response::send(context, exchange, triple),
+            }
         }
         Err(error) => {
             finished::notify(ruby, callbacks, env, None, Some(&error));

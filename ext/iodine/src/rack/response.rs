@@ -533,7 +533,7 @@ fn refuse(context: &Context<'_>, exchange: Box<Exchange>, answer: Option<&Answer
 }
 
 /// Calls `close`, which every body is owed once.
-fn close(ruby: &Ruby, body: Value) {
+pub(super) fn close(ruby: &Ruby, body: Value) {
     if RArray::from_value(body).is_some_and(|body| body.class().as_raw() == ruby.class_array().as_raw()) {
         return;
     }

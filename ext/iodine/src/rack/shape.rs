@@ -48,6 +48,7 @@ pub(super) struct Shape {
     fields: Box<[u8]>,
     env: Root,
     proxied: bool,
+    takes_events: bool,
     changing: Vec<Changing>,
 }
 
@@ -65,6 +66,8 @@ pub(super) struct Seen {
     pub(super) scheme: Option<Fixed>,
     /// A proxy is in front. Some of them take an interim response for the final one, so they get none.
     pub(super) proxied: bool,
+    /// The client takes an event stream.
+    pub(super) takes_events: bool,
     /// No field came twice, and none has a name that is not remembered.
     pub(super) is_plain: bool,
     changing: Vec<Changing>,
@@ -108,6 +111,7 @@ impl Shapes {
             fields: fields.into(),
             env: Root::new(env().as_value()),
             proxied: seen.proxied,
+            takes_events: seen.takes_events,
             changing: seen.changing,
         });
     }
@@ -131,6 +135,10 @@ impl Shape {
         self.proxied
     }
 
+    pub(super) fn takes_events(&self) -> bool {
+        self.takes_events
+    }
+
     /// Gives `set` a new String for every field that has to have one.
     pub(super) fn renew(&self, ruby: &Ruby, exchange: &Exchange, set: impl Fn(Fixed, Value)) {
         let fields = exchange.head.field_lines();
@@ -151,7 +159,7 @@ impl Shape {
 
 impl Seen {
     pub(super) fn new() -> Self {
-        Self { scheme: None, proxied: false, is_plain: true, changing: Vec::new() }
+        Self { scheme: None, proxied: false, takes_events: false, is_plain: true, changing: Vec::new() }
     }
 
     /// A field whose value the next request shall have a String of its own of.

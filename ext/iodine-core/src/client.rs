@@ -1,0 +1,287 @@
+//! A WebSocket or an event stream as the application has it: a way to write, and the events to be told of.
+//!
+//! Events wait in the client's own mailbox, and one [`Job::Client`] stands for all of them until the mailbox is empty.
+//! So one thread at a time works for a client, in the order of the events, whether the connection still exists or not.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use iodine_proto::sse::{EventError, encode_event};
+use iodine_proto::websocket::{Close, CloseCode, Deflate, Encoder, Kind, encode_message};
+
+use crate::handle::{Command, Handle};
+use crate::jobs::Job;
+use crate::reactor::ConnectionId;
+
+/// What a connection was changed to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Protocol {
+    /// RFC 6455.
+    WebSocket,
+    /// Server-Sent Events (HTML Living Standard, section 9.2).
+    Sse,
+}
+
+/// What the application is told.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Event {
+    /// The first one.
+    Open,
+    /// A message of a WebSocket; the bytes of a text are UTF-8.
+    Message(Kind, Vec<u8>),
+    /// All that was written has left.
+    Drained,
+    /// The server stops. What is written now still leaves; the application then has to [`close`](Client::close).
+    Shutdown,
+    /// The last one: the code and the reason of a close frame, or those that stand for its absence.
+    Close(Close),
+}
+
+/// One client. Cheap to clone; usable from any thread.
+#[derive(Clone)]
+pub struct Client(Arc<Shared>);
+
+struct Shared {
+    handle: Handle,
+    connection: ConnectionId,
+    protocol: Protocol,
+    deflate: Option<Deflate>,
+    /// For messages that may be compressed.
+    encoder: Mutex<Encoder>,
+    token: u64,
+    open: AtomicBool,
+    /// Writes that have not left.
+    pending: AtomicUsize,
+    /// Seconds.
+    timeout: AtomicU64,
+    wants_drained: AtomicBool,
+    mailbox: Mutex<Mailbox>,
+}
+
+#[derive(Default)]
+struct Mailbox {
+    events: VecDeque<Event>,
+    /// Bytes of the messages in it.
+    bytes: usize,
+    /// A job stands for it, in the queue or at work.
+    has_job: bool,
+    /// The last event is, or was, in it.
+    closed: bool,
+    /// The reactor has stopped reading because of it.
+    held: bool,
+}
+
+impl Client {
+    /// A client for a connection that is about to change its protocol by [`Handle::upgrade`]. `token` is the number by
+    /// which the application knows it; `timeout` as for [`set_timeout`](Self::set_timeout); `deflate` is the compression
+    /// that the peers of a WebSocket have agreed to.
+    pub fn new(
+        handle: Handle,
+        connection: ConnectionId,
+        protocol: Protocol,
+        token: u64,
+        timeout: Duration,
+        deflate: Option<Deflate>,
+    ) -> Self {
+        Self(Arc::new(Shared {
+            handle,
+            connection,
+            protocol,
+            deflate,
+            encoder: Mutex::new(Encoder::new(deflate)),
+            token,
+            open: AtomicBool::new(true),
+            pending: AtomicUsize::new(0),
+            timeout: AtomicU64::new(timeout.as_secs()),
+            wants_drained: AtomicBool::new(false),
+            mailbox: Mutex::default(),
+        }))
+    }
+
+    /// The number it was made with.
+    pub fn token(&self) -> u64 {
+        self.0.token
+    }
+
+    /// What is spoken on the connection.
+    pub fn protocol(&self) -> Protocol {
+        self.0.protocol
+    }
+
+    /// Whether writes are taken.
+    pub fn is_open(&self) -> bool {
+        self.0.open.load(Ordering::Acquire)
+    }
+
+    /// Writes that have not left yet.
+    pub fn pending(&self) -> usize {
+        self.0.pending.load(Ordering::Relaxed)
+    }
+
+    /// Silence after which the peer is sent a ping, in whole seconds; zero is for ever.
+    pub fn timeout(&self) -> Duration {
+        Duration::from_secs(self.0.timeout.load(Ordering::Relaxed))
+    }
+
+    /// Sets the silence after which the peer is sent a ping. Counts from the last sign of life, at once.
+    pub fn set_timeout(&self, timeout: Duration) {
+        self.0.timeout.store(timeout.as_secs(), Ordering::Relaxed);
+        self.review();
+    }
+
+    /// Whether [`Event::Drained`] is of interest; it is not at first.
+    pub fn want_drained(&self, wanted: bool) {
+        self.0.wants_drained.store(wanted, Ordering::Relaxed);
+    }
+
+    /// Sends a message by WebSocket. Never blocks. False: the connection is closed, or about to be.
+    pub fn send_message(&self, kind: Kind, payload: &[u8]) -> bool {
+        self.is_open()
+            && if self.0.deflate.is_some() {
+                self.send_compressed(kind, payload)
+            } else {
+                let mut frame = Vec::with_capacity(payload.len() + 10);
+                encode_message(kind, payload, None, &mut frame);
+                self.write(frame.into())
+            }
+    }
+
+    /// Sends an event to an event stream. Never blocks. False: the connection is closed, or about to be.
+    ///
+    /// # Errors
+    /// When `event` or `id` cannot be sent.
+    pub fn send_event(
+        &self,
+        data: &[u8],
+        event: Option<&[u8]>,
+        id: Option<&[u8]>,
+        retry: Option<u64>,
+    ) -> Result<bool, EventError> {
+        let mut bytes = Vec::new();
+        encode_event(data, event, id, retry, &mut bytes)?;
+        Ok(self.write(bytes.into()))
+    }
+
+    /// Closes the connection once all that was written has left: a WebSocket by a close frame with this code, empty for
+    /// [`CloseCode::NO_STATUS`]. Nothing happens when it is closed already.
+    pub fn close(&self, close: Close) {
+        if self.0.open.swap(false, Ordering::AcqRel) {
+            self.0.handle.send(Command::CloseClient(self.0.connection, close));
+        }
+    }
+
+    /// The next event, for the thread that has taken the client's job. `None`: the job is done.
+    pub fn next_event(&self) -> Option<Event> {
+        let mut mailbox = self.mailbox();
+        let Some(event) = mailbox.events.pop_front() else {
+            mailbox.has_job = false;
+            return None;
+        };
+        if let Event::Message(_, data) = &event {
+            mailbox.bytes -= data.len();
+        }
+        let resumes = mailbox.held && !mailbox.is_full(2);
+        mailbox.held &= !resumes;
+        drop(mailbox);
+        if resumes {
+            self.review();
+        }
+        Some(event)
+    }
+
+    /// Puts a job that is not done behind those of others.
+    pub fn requeue(&self) {
+        self.0.handle.push_job(Job::Client(self.clone()));
+    }
+
+    pub(crate) fn deflate(&self) -> Option<Deflate> {
+        self.0.deflate
+    }
+
+    pub(crate) fn connection(&self) -> ConnectionId {
+        self.0.connection
+    }
+
+    /// Writes are not taken any more.
+    pub(crate) fn shut(&self) {
+        self.0.open.store(false, Ordering::Release);
+    }
+
+    /// So many writes have left.
+    pub(crate) fn has_sent(&self, writes: usize) {
+        self.0.pending.fetch_sub(writes, Ordering::Relaxed);
+    }
+
+    /// Puts an event into the mailbox. `Some`: the job that has to be queued for it.
+    pub(crate) fn push(&self, event: Event) -> Option<Job> {
+        let mut mailbox = self.mailbox();
+        let is_unwanted = match &event {
+            Event::Drained => {
+                !self.0.wants_drained.load(Ordering::Relaxed) || mailbox.events.back() == Some(&Event::Drained)
+            }
+            _ => false,
+        };
+        if mailbox.closed || is_unwanted {
+            return None;
+        }
+        mailbox.closed = matches!(event, Event::Close(_));
+        if let Event::Message(_, data) = &event {
+            mailbox.bytes += data.len();
+        }
+        mailbox.events.push_back(event);
+        (!std::mem::replace(&mut mailbox.has_job, true)).then(|| Job::Client(self.clone()))
+    }
+
+    /// Whether the application is so far behind that nothing more should be read for it. The reactor looks at the
+    /// connection again when there is room.
+    pub(crate) fn is_full(&self) -> bool {
+        let mut mailbox = self.mailbox();
+        mailbox.held = mailbox.is_full(1);
+        mailbox.held
+    }
+
+    /// The encoder is held until the frame is queued: the peer must get compressed messages in the order of encoding.
+    fn send_compressed(&self, kind: Kind, payload: &[u8]) -> bool {
+        let mut frame = Vec::new();
+        let mut encoder = self.0.encoder.lock().unwrap_or_else(PoisonError::into_inner);
+        encoder.message(kind, payload, None, &mut self.0.handle.deflater(), &mut frame);
+        self.write(frame.into())
+    }
+
+    fn write(&self, bytes: Bytes) -> bool {
+        let open = self.is_open();
+        if open {
+            self.0.pending.fetch_add(1, Ordering::Relaxed);
+            self.0.handle.send(Command::WriteClient(self.0.connection, bytes));
+        }
+        open
+    }
+
+    fn review(&self) {
+        self.0.handle.send(Command::Review(self.0.connection));
+    }
+
+    fn mailbox(&self) -> MutexGuard<'_, Mailbox> {
+        self.0.mailbox.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Mailbox {
+    /// Whether there is a share of one part in `parts`, or more, of what it may hold.
+    fn is_full(&self, parts: usize) -> bool {
+        self.events.len() >= MOST_EVENTS / parts || self.bytes >= MOST_BYTES / parts
+    }
+}
+
+/// How the end of a connection without a close frame is told.
+pub(crate) fn abnormal() -> Close {
+    Close { code: CloseCode::ABNORMAL, reason: String::new() }
+}
+
+/// Events that wait before the reactor reads no more.
+const MOST_EVENTS: usize = 256;
+/// Bytes of messages that wait before the reactor reads no more.
+const MOST_BYTES: usize = 1 << 20;

@@ -1,0 +1,125 @@
+//! What is spoken on a connection.
+
+use std::time::Instant;
+
+use super::Turn;
+use super::http::{Http, Waiting};
+use super::live::Live;
+use super::sse::Sse;
+use super::websocket::WebSocket;
+use crate::net::write_queue::WriteQueue;
+use crate::reactor::ConnectionId;
+use crate::settings::HttpSettings;
+
+/// The state of the protocol. It begins as HTTP, and is changed at most once.
+pub(crate) enum Protocol {
+    Http(Box<Http>),
+    WebSocket(Box<WebSocket>),
+    Sse(Box<Sse>),
+}
+
+impl Protocol {
+    /// HTTP, unless that has ended.
+    pub(super) fn http(&mut self) -> Option<&mut Http> {
+        match self {
+            Self::Http(http) => Some(http),
+            Self::WebSocket(_) | Self::Sse(_) => None,
+        }
+    }
+
+    /// What there is instead of HTTP.
+    pub(super) fn live(&mut self) -> Option<&mut Live> {
+        match self {
+            Self::Http(_) => None,
+            Self::WebSocket(socket) => Some(&mut socket.live),
+            Self::Sse(stream) => Some(&mut stream.live),
+        }
+    }
+
+    /// Takes what has arrived.
+    pub(super) fn receive(&mut self, id: ConnectionId, data: &[u8], turn: &mut Turn, out: &mut WriteQueue) {
+        match self {
+            Self::Http(http) => http.receive(id, data, turn, out),
+            Self::WebSocket(socket) => socket.receive(data, turn, out),
+            Self::Sse(_) => {}
+        }
+    }
+
+    /// The peer will send nothing more.
+    pub(super) fn end_of_input(&mut self, turn: &mut Turn) {
+        match self {
+            Self::Http(http) => http.end_of_input(),
+            Self::WebSocket(socket) => socket.end_of_input(turn),
+            Self::Sse(stream) => stream.end_of_input(turn),
+        }
+    }
+
+    /// Whether more bytes are welcome now.
+    pub(super) fn wants_input(&self) -> bool {
+        match self {
+            Self::Http(http) => http.wants_input(),
+            Self::WebSocket(socket) => socket.wants_input(),
+            Self::Sse(stream) => !stream.live.is_finished(),
+        }
+    }
+
+    /// Everything is in the write queue, and nothing more will be read.
+    pub(super) fn is_finished(&self) -> bool {
+        match self {
+            Self::Http(http) => http.is_finished(),
+            Self::WebSocket(socket) => socket.live.is_finished(),
+            Self::Sse(stream) => stream.live.is_finished(),
+        }
+    }
+
+    /// Whether the peer may be sending bytes that nobody reads.
+    pub(super) fn has_unread(&self) -> bool {
+        match self {
+            Self::Http(http) => http.has_unread(),
+            Self::WebSocket(socket) => socket.unread,
+            Self::Sse(_) => false,
+        }
+    }
+
+    /// Whether nobody would miss the connection.
+    pub(super) fn is_idle(&self) -> bool {
+        match self {
+            Self::Http(http) => http.waiting() == Waiting::Idle,
+            Self::WebSocket(_) | Self::Sse(_) => false,
+        }
+    }
+
+    /// When the peer has kept us waiting for too long, if it is silent from `now` on.
+    pub(super) fn deadline(&mut self, now: Instant) -> Option<Instant> {
+        match self {
+            Self::Http(http) => http.deadline(now),
+            Self::WebSocket(socket) => socket.deadline(),
+            Self::Sse(stream) => stream.deadline(),
+        }
+    }
+
+    /// The deadline has passed.
+    pub(super) fn time_out(&mut self, id: ConnectionId, turn: &mut Turn, out: &mut WriteQueue) {
+        match self {
+            Self::Http(http) => http.time_out(id, turn, out),
+            Self::WebSocket(socket) => socket.time_out(turn, out),
+            Self::Sse(stream) => stream.time_out(turn, out),
+        }
+    }
+
+    /// Bytes that may wait for the peer. Producers of HTTP wait themselves.
+    pub(super) fn max_pending(&self) -> usize {
+        match self {
+            Self::Http(_) => usize::MAX,
+            Self::WebSocket(_) | Self::Sse(_) => self.settings().max_pending,
+        }
+    }
+
+    pub(super) fn settings(&self) -> &HttpSettings {
+        match self {
+            Self::Http(http) => http.settings(),
+            Self::WebSocket(socket) => socket.live.settings(),
+            Self::Sse(stream) => stream.live.settings(),
+        }
+    }
+}

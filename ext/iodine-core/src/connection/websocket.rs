@@ -1,0 +1,149 @@
+//! A WebSocket on one connection: frames in, events out, and the closing handshake (RFC 6455 section 7).
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use iodine_proto::websocket::{
+    Close, Error, Event as Frame, Kind, Reader, Role, encode_close, encode_ping, encode_pong,
+};
+
+use super::Turn;
+use super::live::Live;
+use crate::client::{Client, Event, abnormal};
+use crate::net::write_queue::WriteQueue;
+use crate::settings::HttpSettings;
+
+/// How long the peer has to answer a close frame.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(3);
+
+pub(crate) struct WebSocket {
+    pub(super) live: Live,
+    reader: Reader,
+    stage: Stage,
+    /// The peer may be sending bytes that nobody reads.
+    pub(super) unread: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    Open,
+    /// A ping was sent, and nothing has come since.
+    Pinged,
+    /// A close frame was sent; that of the peer has to come until then.
+    Closing(Instant),
+}
+
+impl WebSocket {
+    pub(super) fn new(client: Client, settings: Arc<HttpSettings>, turn: &mut Turn) -> Self {
+        let reader = Reader::new(Role::Server, settings.max_message, client.deflate());
+        Self { live: Live::new(client, settings, turn), reader, stage: Stage::Open, unread: false }
+    }
+
+    /// Takes what has arrived.
+    pub(super) fn receive(&mut self, mut data: &[u8], turn: &mut Turn, out: &mut WriteQueue) {
+        self.live.alive_at = turn.now;
+        if self.stage == Stage::Pinged {
+            self.stage = Stage::Open;
+        }
+        while !self.live.is_finished() {
+            match self.reader.read(&mut data) {
+                Ok(None) => return,
+                Ok(Some(frame)) => self.on_frame(frame, turn, out),
+                Err(error) => self.fail(error, turn, out),
+            }
+        }
+    }
+
+    /// The application closes it.
+    pub(super) fn close(&mut self, close: &Close, turn: &Turn, out: &mut WriteQueue) {
+        if self.is_closing() || self.live.is_finished() {
+            return;
+        }
+        push(out, |frame| encode_close(close.code, &close.reason, None, frame));
+        self.stage = Stage::Closing(turn.now + CLOSE_TIMEOUT);
+    }
+
+    pub(super) fn write(&mut self, bytes: Bytes, out: &mut WriteQueue) {
+        // Nothing follows a close frame (RFC 6455 section 5.5.1).
+        if self.is_closing() {
+            return;
+        }
+        self.live.write(bytes, out);
+    }
+
+    pub(super) fn end_of_input(&mut self, turn: &mut Turn) {
+        self.live.finish(abnormal(), turn);
+    }
+
+    pub(super) fn wants_input(&self) -> bool {
+        !self.live.is_finished() && (self.is_closing() || !self.live.is_backed_up())
+    }
+
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        match self.stage {
+            Stage::Closing(deadline) => Some(deadline),
+            Stage::Open | Stage::Pinged => self.live.silent_too_long_at(),
+        }
+    }
+
+    pub(super) fn time_out(&mut self, turn: &mut Turn, out: &mut WriteQueue) {
+        match self.stage {
+            // The application is behind, so nothing is read: whether the peer is silent is not known.
+            Stage::Open | Stage::Pinged if self.live.is_backed_up() => self.live.alive_at = turn.now,
+            Stage::Open => {
+                push(out, |frame| encode_ping(b"", None, frame));
+                self.stage = Stage::Pinged;
+                self.live.alive_at = turn.now;
+                self.live.note_written();
+            }
+            Stage::Pinged => {
+                log::debug!("a WebSocket is closed: its peer has not answered a ping");
+                self.live.finish(abnormal(), turn);
+            }
+            Stage::Closing(_) => self.live.finish(abnormal(), turn),
+        }
+    }
+
+    fn on_frame(&mut self, frame: Frame, turn: &mut Turn, out: &mut WriteQueue) {
+        match frame {
+            Frame::Text(data) => self.on_message(Kind::Text, data, turn),
+            Frame::Binary(data) => self.on_message(Kind::Binary, data, turn),
+            Frame::Ping(data) if !self.is_closing() => push(out, |frame| encode_pong(&data, None, frame)),
+            Frame::Ping(_) | Frame::Pong(_) => {}
+            Frame::Close(close) => {
+                if !self.is_closing() {
+                    push(out, |frame| encode_close(close.code, "", None, frame));
+                }
+                self.live.finish(close, turn);
+            }
+        }
+    }
+
+    fn on_message(&mut self, kind: Kind, data: Vec<u8>, turn: &mut Turn) {
+        if !self.is_closing() {
+            self.live.tell(Event::Message(kind, data), turn);
+        }
+    }
+
+    /// The peer has broken the protocol, or a limit.
+    fn fail(&mut self, error: Error, turn: &mut Turn, out: &mut WriteQueue) {
+        log::debug!("a WebSocket is closed: {error}");
+        let close = Close { code: error.close_code(), reason: error.to_string() };
+        if !self.is_closing() {
+            push(out, |frame| encode_close(close.code, &close.reason, None, frame));
+        }
+        self.unread = true;
+        self.live.finish(close, turn);
+    }
+
+    fn is_closing(&self) -> bool {
+        matches!(self.stage, Stage::Closing(_))
+    }
+}
+
+fn push(out: &mut WriteQueue, encode: impl FnOnce(&mut Vec<u8>)) {
+    let mut frame = Vec::new();
+    encode(&mut frame);
+    out.push(&frame);
+}

@@ -1,0 +1,372 @@
+//! `Iodine::Connection`: a WebSocket or an event stream as the application has it, and the callbacks of its handler.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use iodine_core::client::{Client, Event, Protocol};
+use iodine_core::exchange::Exchange;
+use iodine_core::handle::Handle;
+use iodine_proto::websocket::{Close, CloseCode, Deflate, Kind};
+use magnus::encoding::EncodingCapable;
+use magnus::prelude::*;
+use magnus::scan_args::{get_kwargs, scan_args};
+use magnus::typed_data::Obj;
+use magnus::value::{LazyId, Opaque};
+use magnus::{DataTypeFunctions, Error, RHash, RModule, RString, Ruby, StaticSymbol, TypedData, Value, gc, method};
+
+use crate::roots::Root;
+use crate::worker::{is_jump, report};
+
+/// One for each connection: all callbacks get the same object. One that an application makes itself is closed.
+#[derive(Default, TypedData)]
+#[magnus(class = "Iodine::Connection", mark, free_immediately)]
+pub(crate) struct Connection {
+    client: Option<Client>,
+    state: Mutex<State>,
+}
+
+/// Never locked across a call into Ruby, so the collector, which takes it in `mark`, cannot meet its own thread here.
+#[derive(Default)]
+struct State {
+    env: Option<Opaque<RHash>>,
+    handler: Option<Handler>,
+    /// How the connection ended.
+    close: Option<Close>,
+}
+
+/// The application's object, and the callbacks it had when it was set.
+#[derive(Clone, Copy)]
+pub(crate) struct Handler {
+    object: Opaque<Value>,
+    callbacks: [bool; CALLBACKS.len()],
+}
+
+#[derive(Clone, Copy)]
+enum Callback {
+    Open,
+    Message,
+    Drained,
+    Shutdown,
+    Close,
+}
+
+/// The names of the callbacks, by the numbers of [`Callback`].
+const CALLBACKS: [&str; 5] = ["on_open", "on_message", "on_drained", "on_shutdown", "on_close"];
+static CALLBACK_IDS: [LazyId; CALLBACKS.len()] = [
+    LazyId::new(CALLBACKS[0]),
+    LazyId::new(CALLBACKS[1]),
+    LazyId::new(CALLBACKS[2]),
+    LazyId::new(CALLBACKS[3]),
+    LazyId::new(CALLBACKS[4]),
+];
+
+impl DataTypeFunctions for Connection {
+    fn mark(&self, marker: &gc::Marker) {
+        let state = self.state();
+        if let Some(env) = state.env {
+            marker.mark(env);
+        }
+        if let Some(handler) = state.handler {
+            marker.mark(handler.object);
+        }
+    }
+}
+
+/// A client for the connection of `exchange`. `ping` is the silence after which it is sent one.
+pub(crate) fn client(
+    handle: &Handle,
+    exchange: &Exchange,
+    protocol: Protocol,
+    ping: Duration,
+    deflate: Option<Deflate>,
+) -> Client {
+    static TOKEN: AtomicU64 = AtomicU64::new(0);
+    let token = TOKEN.fetch_add(1, Ordering::Relaxed);
+    Client::new(handle.clone(), exchange.connection, protocol, token, ping, deflate)
+}
+
+/// Changes the protocol of a connection: `exchange` has the last answer of HTTP, and the client is the handler's.
+pub(crate) fn upgrade(
+    ruby: &Ruby,
+    handle: &Handle,
+    exchange: Box<Exchange>,
+    client: Client,
+    (handler, env): (Handler, RHash),
+) {
+    client.want_drained(handler.has(Callback::Drained));
+    let state = State { env: Some(env.into()), handler: Some(handler), close: None };
+    let connection = Connection { client: Some(client.clone()), state: Mutex::new(state) };
+    let root = Root::new(ruby.obj_wrap(connection).as_value());
+    living().insert(client.token(), root);
+    handle.upgrade(exchange, client);
+}
+
+/// Tells a handler that the connection it was meant for did not come about.
+///
+/// # Errors
+/// Only when Ruby ends the thread.
+pub(crate) fn refuse(ruby: &Ruby, handler: Handler, env: RHash) -> Result<(), Error> {
+    let state = State { env: Some(env.into()), handler: Some(handler), close: None };
+    let connection = ruby.obj_wrap(Connection { client: None, state: Mutex::new(state) });
+    let called = call(ruby, connection, Callback::Close, None);
+    connection.bury();
+    called
+}
+
+/// Does a client's job: calls back for its events, at most so many that other clients have their turn.
+///
+/// # Errors
+/// Only when Ruby ends the thread; what is left is for another one then.
+pub(crate) fn deliver(ruby: &Ruby, client: &Client) -> Result<(), Error> {
+    let Some(connection) = living().get(&client.token()).map(|root| root.value(ruby)) else { return Ok(()) };
+    let connection = Obj::<Connection>::try_convert(connection)?;
+    for _ in 0..EVENTS_A_JOB {
+        let Some(event) = client.next_event() else { return Ok(()) };
+        let told = tell(ruby, client, connection, event);
+        if told.is_err() {
+            client.requeue();
+            return told;
+        }
+    }
+    client.requeue();
+    Ok(())
+}
+
+/// Those whose `on_close` has not returned, by the tokens of their clients.
+fn living() -> MutexGuard<'static, HashMap<u64, Root>> {
+    static LIVING: LazyLock<Mutex<HashMap<u64, Root>>> = LazyLock::new(Mutex::default);
+    LIVING.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn tell(ruby: &Ruby, client: &Client, connection: Obj<Connection>, event: Event) -> Result<(), Error> {
+    match event {
+        Event::Open => call(ruby, connection, Callback::Open, None),
+        Event::Drained => call(ruby, connection, Callback::Drained, None),
+        Event::Message(kind, data) => {
+            let message = match kind {
+                Kind::Text => ruby.enc_str_new(&data, ruby.utf8_encoding()),
+                Kind::Binary => ruby.str_from_slice(&data),
+            };
+            drop(data);
+            call(ruby, connection, Callback::Message, Some(message))
+        }
+        Event::Shutdown => {
+            let called = call(ruby, connection, Callback::Shutdown, None);
+            client.close(Close { code: CloseCode::GOING_AWAY, reason: String::new() });
+            called
+        }
+        Event::Close(close) => {
+            connection.state().close = Some(close);
+            let called = call(ruby, connection, Callback::Close, None);
+            connection.bury();
+            living().remove(&client.token());
+            called
+        }
+    }
+}
+
+/// Calls a method of the handler, if it has it. What it raises is logged.
+fn call(ruby: &Ruby, connection: Obj<Connection>, callback: Callback, data: Option<RString>) -> Result<(), Error> {
+    let handler = connection.state().handler;
+    let Some(handler) = handler.filter(|handler| handler.has(callback)) else { return Ok(()) };
+    let (object, name) = (ruby.get_inner(handler.object), *CALLBACK_IDS[callback as usize]);
+    let called: Result<Value, Error> = match data {
+        Some(data) => object.funcall(name, (connection, data)),
+        None => object.funcall(name, (connection,)),
+    };
+    match called {
+        Err(error) if is_jump(&error) => Err(error),
+        Err(error) => {
+            report(ruby, &error, &format!("{} of a connection raised", CALLBACKS[callback as usize]));
+            Ok(())
+        }
+        Ok(_) => Ok(()),
+    }
+}
+
+impl Handler {
+    /// # Errors
+    /// What `respond_to?` raises.
+    pub(crate) fn new(object: Value) -> Result<Self, Error> {
+        let mut callbacks = [false; CALLBACKS.len()];
+        for (has, name) in callbacks.iter_mut().zip(&CALLBACK_IDS) {
+            *has = object.respond_to(**name, false)?;
+        }
+        Ok(Self { object: object.into(), callbacks })
+    }
+
+    fn has(&self, callback: Callback) -> bool {
+        self.callbacks[callback as usize]
+    }
+}
+
+impl Connection {
+    fn write(ruby: &Ruby, this: &Self, arguments: &[Value]) -> Result<bool, Error> {
+        let arguments = scan_args::<(Value,), (), (), (), RHash, ()>(arguments)?;
+        let (data,) = arguments.required;
+        let data = match RString::from_value(data) {
+            Some(string) => string,
+            None => {
+                log::warn!("Iodine::Connection#write was given no String: what its to_s returns is sent");
+                data.to_r_string()?
+            }
+        };
+        let Some(client) = &this.client else { return Ok(false) };
+        match client.protocol() {
+            Protocol::WebSocket if arguments.keywords.is_empty() => Ok(write_message(ruby, client, data)),
+            Protocol::WebSocket => {
+                Err(Error::new(ruby.exception_arg_error(), "event:, id: and retry: are for event streams"))
+            }
+            Protocol::Sse => write_event(ruby, client, data, arguments.keywords),
+        }
+    }
+
+    fn close(ruby: &Ruby, this: &Self, arguments: &[Value]) -> Result<(), Error> {
+        let arguments = scan_args::<(), (Option<Option<u16>>, Option<Option<String>>), (), (), (), ()>(arguments)?;
+        let (code, reason) = arguments.optional;
+        let code = match code.flatten() {
+            None => CloseCode::NO_STATUS,
+            Some(number) => CloseCode::new(number).ok_or_else(|| {
+                let message = format!("{number} is no code to close with: use 1000, or 4000 to 4999");
+                Error::new(ruby.exception_arg_error(), message)
+            })?,
+        };
+        if let Some(client) = &this.client {
+            client.close(Close { code, reason: reason.flatten().unwrap_or_default() });
+        }
+        Ok(())
+    }
+
+    fn is_open(&self) -> bool {
+        self.open_client().is_some()
+    }
+
+    /// Writes that have not left; -1 when it is closed.
+    fn pending(&self) -> i64 {
+        self.open_client().map_or(-1, |client| client.pending() as i64)
+    }
+
+    fn protocol(ruby: &Ruby, this: &Self) -> Option<StaticSymbol> {
+        let client = this.client.as_ref()?;
+        this.state().handler?;
+        Some(match client.protocol() {
+            Protocol::WebSocket => ruby.sym_new("websocket"),
+            Protocol::Sse => ruby.sym_new("sse"),
+        })
+    }
+
+    fn timeout(&self) -> Option<u64> {
+        self.open_client().map(|client| client.timeout().as_secs())
+    }
+
+    fn set_timeout(ruby: &Ruby, this: &Self, seconds: i64) -> Result<(), Error> {
+        let seconds =
+            u8::try_from(seconds).map_err(|_| Error::new(ruby.exception_range_error(), "timeout out of range."))?;
+        if let Some(client) = this.open_client() {
+            client.set_timeout(Duration::from_secs(seconds.into()));
+        }
+        Ok(())
+    }
+
+    fn env(ruby: &Ruby, this: &Self) -> Option<RHash> {
+        this.state().env.map(|env| ruby.get_inner(env))
+    }
+
+    fn handler(ruby: &Ruby, this: &Self) -> Option<Value> {
+        this.state().handler.map(|handler| ruby.get_inner(handler.object))
+    }
+
+    /// Gives the connection to another handler, after `on_close` of the one before. Without one, closes it.
+    fn set_handler(ruby: &Ruby, this: Obj<Self>, object: Value) -> Result<(), Error> {
+        let Some(client) = this.open_client() else { return Ok(()) };
+        if !object.to_bool() {
+            return Self::close(ruby, &this, &[]);
+        }
+        let before = Self::handler(ruby, &this);
+        if before.is_some_and(|before| before.equal(object).unwrap_or(false)) {
+            return Ok(());
+        }
+        let handler = Handler::new(object)?;
+        call(ruby, this, Callback::Close, None)?;
+        this.state().handler = Some(handler);
+        client.want_drained(handler.has(Callback::Drained));
+        call(ruby, this, Callback::Open, None)
+    }
+
+    fn close_code(&self) -> Option<u16> {
+        let is_socket = self.client.as_ref().is_some_and(|client| client.protocol() == Protocol::WebSocket);
+        self.state().close.as_ref().filter(|_| is_socket).map(|close| close.code.get())
+    }
+
+    fn close_reason(&self) -> Option<String> {
+        self.close_code().and_then(|_| self.state().close.as_ref().map(|close| close.reason.clone()))
+    }
+
+    /// The version of the pub/sub interface.
+    fn pubsub(&self) -> i64 {
+        0
+    }
+
+    fn open_client(&self) -> Option<&Client> {
+        self.client.as_ref().filter(|client| client.is_open())
+    }
+
+    /// Nothing follows: what the application gave is let go.
+    fn bury(&self) {
+        let mut state = self.state();
+        state.env = None;
+        state.handler = None;
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A String in UTF-8 is a text, if it is valid; everything else is binary.
+fn write_message(ruby: &Ruby, client: &Client, data: RString) -> bool {
+    let is_text = data.enc_get() == ruby.utf8_encindex();
+    // SAFETY: no Ruby code runs while the content is copied.
+    let payload = unsafe { data.as_slice() };
+    let kind = if is_text { Kind::of(payload) } else { Kind::Binary };
+    client.send_message(kind, payload)
+}
+
+fn write_event(ruby: &Ruby, client: &Client, data: RString, keywords: RHash) -> Result<bool, Error> {
+    type Optional = (Option<Option<RString>>, Option<Option<RString>>, Option<Option<u64>>);
+    let keywords = get_kwargs::<_, (), Optional, ()>(keywords, &[], &["event", "id", "retry"])?;
+    let (event, id, retry) = keywords.optional;
+    let (event, id, retry) = (event.flatten(), id.flatten(), retry.flatten());
+    if data.is_empty() && event.is_none() && id.is_none() && retry.is_none() {
+        return Ok(client.is_open());
+    }
+    // SAFETY: no Ruby code runs while the contents are copied.
+    let sent = unsafe {
+        let (event, id) = (event.as_ref().map(|event| event.as_slice()), id.as_ref().map(|id| id.as_slice()));
+        client.send_event(data.as_slice(), event, id, retry)
+    };
+    sent.map_err(|error| Error::new(ruby.exception_arg_error(), error.to_string()))
+}
+
+/// Events of one client that a thread takes before it looks at other jobs.
+const EVENTS_A_JOB: usize = 32;
+
+pub(crate) fn init(ruby: &Ruby, iodine: RModule) -> Result<(), Error> {
+    let class = iodine.define_class("Connection", ruby.class_object())?;
+    class.define_alloc_func::<Connection>();
+    class.define_method("write", method!(Connection::write, -1))?;
+    class.define_method("close", method!(Connection::close, -1))?;
+    class.define_method("open?", method!(Connection::is_open, 0))?;
+    class.define_method("pending", method!(Connection::pending, 0))?;
+    class.define_method("protocol", method!(Connection::protocol, 0))?;
+    class.define_method("timeout", method!(Connection::timeout, 0))?;
+    class.define_method("timeout=", method!(Connection::set_timeout, 1))?;
+    class.define_method("env", method!(Connection::env, 0))?;
+    class.define_method("handler", method!(Connection::handler, 0))?;
+    class.define_method("handler=", method!(Connection::set_handler, 1))?;
+    class.define_method("close_code", method!(Connection::close_code, 0))?;
+    class.define_method("close_reason", method!(Connection::close_reason, 0))?;
+    class.define_method("pubsub?", method!(Connection::pubsub, 0))
+}

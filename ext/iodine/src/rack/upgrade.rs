@@ -1,0 +1,141 @@
+//! Requests that the application makes a WebSocket or an event stream of.
+
+use iodine_core::client::Protocol;
+use iodine_core::date;
+use iodine_core::exchange::{Exchange, ResponseBody};
+use iodine_proto::http1::{Framing, Persistence, ResponseWriter};
+use iodine_proto::websocket::{Handshake, Refusal};
+use magnus::prelude::*;
+use magnus::{Error, Integer, RArray, RHash, Ruby, Value};
+
+use super::response::{Context, close, each_line, write_line};
+use super::{Outcome, fail, finished};
+use crate::connection::{self, Handler};
+
+/// What a request offers to become, by `rack.upgrade?`, and how the application accepts it, by `rack.upgrade`.
+pub(super) struct Upgrade {
+    protocol: Protocol,
+    handler: Value,
+    status: Value,
+    headers: RHash,
+    body: Value,
+}
+
+impl Upgrade {
+    /// The upgrade that the application has accepted: it has set a handler, and its status is below 300.
+    pub(super) fn of(env: RHash, offered: Option<Protocol>, returned: Value) -> Option<Self> {
+        let protocol = offered?;
+        let handler: Value = env.lookup("rack.upgrade").ok().filter(|handler: &Value| !handler.is_nil())?;
+        let triple = RArray::from_value(returned).filter(|triple| triple.len() >= 3)?;
+        let status: Value = triple.entry(0).ok()?;
+        Integer::from_value(status)?.to_i64().ok().filter(|status| *status < 300)?;
+        let headers = RHash::from_value(triple.entry(1).ok()?)?;
+        Some(Self { protocol, handler, status, headers, body: triple.entry(2).ok()? })
+    }
+
+    /// Sends the head, and gives the connection to the handler; or refuses the handshake.
+    pub(super) fn send(self, context: &Context<'_>, mut exchange: Box<Exchange>) -> Ended {
+        let (ruby, settings) = (context.ruby, context.settings);
+        close(ruby, self.body);
+        let mut deflate = None;
+        let head = match self.protocol {
+            Protocol::WebSocket => match Handshake::accept(&exchange.head, settings.deflate.as_ref()) {
+                Ok(handshake) => {
+                    deflate = handshake.deflate();
+                    write_switch(ruby, &handshake, self.headers, &mut exchange)
+                }
+                Err(refusal) => return self.refuse(context, exchange, refusal),
+            },
+            Protocol::Sse => write_stream_head(ruby, self.headers, &mut exchange),
+        };
+        match head.and_then(|()| Handler::new(self.handler)) {
+            Ok(handler) => {
+                let client = connection::client(context.handle, &exchange, self.protocol, settings.ping, deflate);
+                connection::upgrade(ruby, context.handle, exchange, client, (handler, context.env));
+                self.notify(context, None);
+                (Outcome::Taken, Ok(()))
+            }
+            Err(error) => self.fail(context, exchange, &error),
+        }
+    }
+
+    /// Answers by the status of the refusal, and tells the handler that it will have no connection.
+    fn refuse(self, context: &Context<'_>, mut exchange: Box<Exchange>, refusal: Refusal) -> Ended {
+        log::debug!("refused a WebSocket: {refusal}");
+        match Handler::new(self.handler) {
+            Ok(handler) => {
+                write_refusal(refusal, &mut exchange);
+                self.notify(context, None);
+                (Outcome::Answered(exchange), connection::refuse(context.ruby, handler, context.env))
+            }
+            Err(error) => self.fail(context, exchange, &error),
+        }
+    }
+
+    fn fail(self, context: &Context<'_>, exchange: Box<Exchange>, error: &Error) -> Ended {
+        self.notify(context, Some(error));
+        fail(context.ruby, exchange, error)
+    }
+
+    fn notify(&self, context: &Context<'_>, error: Option<&Error>) {
+        let answer = Some((self.status, self.headers.as_value()));
+        finished::notify(context.ruby, context.callbacks, context.env, answer, error);
+    }
+}
+
+type Ended = (Outcome, Result<(), Error>);
+
+/// Status 101 (RFC 6455 section 4.2.2).
+fn write_switch(ruby: &Ruby, handshake: &Handshake, headers: RHash, exchange: &mut Exchange) -> Result<(), Error> {
+    const OURS: &[&str] = &["connection", "upgrade", "sec-websocket-accept", "sec-websocket-extensions"];
+    exchange.response.status = 101;
+    let mut writer = ResponseWriter::new(&mut exchange.response.head, 101);
+    for (name, value) in handshake.fields() {
+        push(&mut writer, name, value);
+    }
+    write_others(ruby, headers, OURS, &mut writer)?;
+    writer.finish(Framing::None, Persistence::Default, &date::now());
+    Ok(())
+}
+
+/// The head of a response that goes on until the connection ends.
+fn write_stream_head(ruby: &Ruby, headers: RHash, exchange: &mut Exchange) -> Result<(), Error> {
+    const OURS: &[&str] = &["content-type", "content-length", "transfer-encoding", "cache-control"];
+    exchange.response.status = 200;
+    let mut writer = ResponseWriter::new(&mut exchange.response.head, 200);
+    push(&mut writer, "content-type", "text/event-stream");
+    push(&mut writer, "cache-control", "no-cache");
+    write_others(ruby, headers, OURS, &mut writer)?;
+    writer.finish(Framing::Close, Persistence::Close, &date::now());
+    Ok(())
+}
+
+fn write_refusal(refusal: Refusal, exchange: &mut Exchange) {
+    let body = format!("{refusal}\n");
+    let response = &mut exchange.response;
+    response.status = refusal.status();
+    response.length = body.len() as u64;
+    response.body = ResponseBody::Sent;
+    response.close = true;
+    let mut writer = ResponseWriter::new(&mut response.head, refusal.status());
+    push(&mut writer, "content-type", "text/plain");
+    for (name, value) in refusal.fields().iter().filter(|(name, _)| *name != "connection") {
+        push(&mut writer, name, value);
+    }
+    writer.finish(Framing::Length(body.len() as u64), Persistence::Close, &date::now());
+    response.head.extend_from_slice(body.as_bytes());
+}
+
+/// A field of our own, which is always valid.
+fn push(writer: &mut ResponseWriter<'_>, name: &str, value: &str) {
+    let _ = writer.field(name.as_bytes(), value.as_bytes());
+}
+
+/// The fields of the application but those of these names.
+fn write_others(ruby: &Ruby, headers: RHash, ours: &[&str], writer: &mut ResponseWriter<'_>) -> Result<(), Error> {
+    let written = each_line(headers, &mut |name, value| {
+        let is_ours = ours.iter().any(|ours| name.eq_ignore_ascii_case(ours.as_bytes()));
+        if is_ours { Ok(()) } else { write_line(ruby, writer, name, value) }
+    });
+    written.map(drop)
+}
