@@ -28,6 +28,9 @@ pub(crate) struct Runtime {
     guardian: Arc<Guardian>,
 }
 
+/// A shutdown takes no longer, whatever it is told: the clock has an end.
+const LONGEST: Duration = Duration::from_secs(366 * 24 * 3600);
+
 /// The reactor's own thread.
 #[derive(Default)]
 struct Guardian {
@@ -91,7 +94,7 @@ impl Runtime {
     /// Stops accepting, lets running requests finish for at most so many seconds, closes everything. Returns when
     /// that is done and the jobs that are left may be run.
     fn drain(ruby: &Ruby, this: &Self, seconds: f64) -> Result<(), Error> {
-        this.handle.drain(Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX));
+        this.handle.drain(Duration::try_from_secs_f64(seconds).unwrap_or(LONGEST).min(LONGEST));
         let waited = this.guardian.wait(ruby);
         this.handle.jobs().close();
         waited

@@ -95,6 +95,13 @@ pub(crate) fn exception_of(error: &Error) -> Option<Value> {
     }
 }
 
+/// Ends a jump that goes no further, because the response is owed to the peer all the same.
+pub(crate) fn forget_jump(ruby: &Ruby, error: &Error) {
+    if is_jump(error) {
+        gvl::forget_jump(ruby);
+    }
+}
+
 /// Whether the error is no exception but the end of the thread, or a `throw` to somebody above us.
 pub(crate) fn is_jump(error: &Error) -> bool {
     matches!(error.error_type(), ErrorType::Jump(_))

@@ -148,7 +148,10 @@ impl Leadership {
             Some(reactor) => reactor,
             None if self.may_ask() => {
                 self.handle.nudge();
-                self.reactor.lock().unwrap_or_else(PoisonError::into_inner)
+                let reactor = self.reactor.lock().unwrap_or_else(PoisonError::into_inner);
+                // Usually the guardian has seen it; a leader that came first has not.
+                self.asked.store(false, Ordering::SeqCst);
+                reactor
             }
             None => return None,
         };
@@ -188,6 +191,10 @@ impl Leadership {
             let out = moves % 2 == 1;
             if out && moves == before {
                 self.take_over();
+                return None;
+            }
+            if !out && moves == before && self.try_reactor().is_some() {
+                // A leader that is in has the reactor. Whoever asked for it has not come.
                 return None;
             }
             quiet = if moves == before && quiet < QUIET_LOOKS { quiet + 1 } else { 0 };

@@ -90,12 +90,15 @@ impl Call {
             return Ok(io);
         }
         let io = io_of(ruby, self.take(ruby)?)?;
-        env.aset(IO_KEY, io)?;
+        // An environment that the application has frozen stays without it.
+        let _ = env.aset(IO_KEY, io);
         Ok(io)
     }
 
     fn take(&self, ruby: &Ruby) -> Result<Hijacked, Error> {
-        let behind = match std::mem::replace(&mut *self.state(), State::Hijacked) {
+        // In a statement of its own: in the head of the match the lock would be held through its arms.
+        let former = std::mem::replace(&mut *self.state(), State::Hijacked);
+        let behind = match former {
             State::Running(behind) => behind,
             State::Hijacked => return Err(Error::new(ruby.exception_io_error(), "the request was hijacked before")),
             State::Finished => {

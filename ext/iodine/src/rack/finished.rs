@@ -3,7 +3,7 @@
 use magnus::prelude::*;
 use magnus::{Error, RArray, RHash, Ruby, Value};
 
-use crate::worker::{exception_of, report};
+use crate::worker::{exception_of, forget_jump, report};
 
 /// Calls the callbacks of a request, the last one first, with `(env, status, headers, error)`.
 pub(super) fn notify(
@@ -25,6 +25,7 @@ pub(super) fn notify(
             .and_then(|callback| callback.funcall::<_, _, Value>("call", (env, status, headers, exception)));
         if let Err(error) = called {
             report(ruby, &error, "a rack.response_finished callback raised");
+            forget_jump(ruby, &error);
         }
     }
 }

@@ -46,6 +46,11 @@ impl Input {
         ruby.get_inner(self.object)
     }
 
+    /// The object, for who marks it.
+    pub(super) fn object(&self) -> Opaque<Value> {
+        self.object
+    }
+
     /// Bytes in the body.
     pub(super) fn len(&self) -> u64 {
         self.length

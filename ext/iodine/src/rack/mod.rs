@@ -168,5 +168,6 @@ pub(crate) fn init(ruby: &Ruby, base: RModule) -> Result<(), Error> {
     env::init(ruby)?;
     input::init(ruby, base)?;
     call::init(ruby, base)?;
+    each::init(ruby, base)?;
     stream::init(ruby, base)
 }

@@ -22,7 +22,7 @@ use super::named::Named;
 use super::stream::BodyStream;
 use super::{Outcome, fail, finished};
 use crate::roots::shared_bytes;
-use crate::worker::{is_jump, report};
+use crate::worker::{forget_jump, is_jump, report};
 
 /// Where an answer goes.
 pub(super) struct Context<'a> {
@@ -544,6 +544,7 @@ pub(super) fn close(ruby: &Ruby, body: Value) {
     };
     if let Err(error) = closed {
         report(ruby, &error, "the close method of a response body raised");
+        forget_jump(ruby, &error);
     }
 }
 

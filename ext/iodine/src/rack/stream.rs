@@ -6,7 +6,8 @@ use iodine_core::exchange::Exchange;
 use iodine_core::handle::Handle;
 use magnus::prelude::*;
 use magnus::typed_data::Obj;
-use magnus::{Error, RModule, RString, Ruby, Value, method};
+use magnus::value::Opaque;
+use magnus::{DataTypeFunctions, Error, RModule, RString, Ruby, TypedData, Value, gc, method};
 
 use super::body::{Writer, wait_for_room};
 use super::input::Input;
@@ -14,8 +15,21 @@ use super::response::break_off;
 
 /// The application may hand it to another thread and return: the response ends when the stream is closed, or when the
 /// application has lost it.
-#[magnus::wrap(class = "Iodine::Base::Stream", free_immediately)]
-pub(super) struct BodyStream(Mutex<Option<Open>>);
+#[derive(TypedData)]
+#[magnus(class = "Iodine::Base::Stream", mark, free_immediately)]
+pub(super) struct BodyStream {
+    open: Mutex<Option<Open>>,
+    /// `rack.input`, which lives as long as this: outside of the lock, because the collector may come while it is held.
+    input: Option<Opaque<Value>>,
+}
+
+impl DataTypeFunctions for BodyStream {
+    fn mark(&self, marker: &gc::Marker) {
+        if let Some(input) = self.input {
+            marker.mark(input);
+        }
+    }
+}
 
 struct Open {
     writer: Writer,
@@ -26,7 +40,8 @@ struct Open {
 
 impl BodyStream {
     pub(super) fn new(writer: Writer, exchange: Box<Exchange>, handle: Handle, input: Option<Input>) -> Self {
-        Self(Mutex::new(Some(Open { writer, exchange, handle, input })))
+        let object = input.as_ref().map(Input::object);
+        Self { open: Mutex::new(Some(Open { writer, exchange, handle, input })), input: object }
     }
 
     /// The body broke off: the peer must not take it for complete.
@@ -67,9 +82,8 @@ impl BodyStream {
     }
 
     fn read(ruby: &Ruby, this: &Self, arguments: &[Value]) -> Result<Value, Error> {
-        let input = this.open().as_ref().and_then(|open| open.input.as_ref().map(|input| input.value(ruby)));
-        match input {
-            Some(input) => input.funcall("read", arguments),
+        match this.input {
+            Some(input) => ruby.get_inner(input).funcall("read", arguments),
             None if arguments.first().is_none_or(|length| length.is_nil()) => Ok(ruby.str_new("").as_value()),
             None => Ok(ruby.qnil().as_value()),
         }
@@ -92,7 +106,7 @@ impl BodyStream {
     }
 
     fn open(&self) -> MutexGuard<'_, Option<Open>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
