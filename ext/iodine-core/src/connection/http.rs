@@ -362,7 +362,10 @@ impl Http {
             return;
         }
         if !self.ready.is_empty() {
-            self.dispatch(id, turn);
+            // A peer that does not read gets no more answers made; `resume` goes on once it has.
+            if !out.is_congested() {
+                self.dispatch(id, turn);
+            }
         } else if let Some(status) = self.refused.take() {
             self.log_refusal(status, turn);
             self.write_refusal(status, turn, out);
@@ -542,6 +545,22 @@ mod tests {
         let first = bench.job().unwrap();
         bench.answer(first, "one;");
         assert_eq!(paths(bench.job()), ["/2"]);
+    }
+
+    #[test]
+    fn nothing_more_is_asked_of_the_application_for_a_peer_that_does_not_read() {
+        let mut bench = Bench::new(HttpSettings::default());
+        let all: String = (0..READ_AHEAD + 1).map(|number| get(&format!("/{number}"))).collect();
+        bench.receive(&all);
+        let mut next = bench.job();
+        while let Some(mut exchange) = next {
+            next = exchange.next.take();
+            bench.answer(exchange, &"x".repeat(64 << 10));
+        }
+        assert!(bench.job().is_none() && bench.http.is_stalled());
+        bench.written();
+        bench.http.resume(ConnectionId::default(), &mut bench.turn, &mut bench.out);
+        assert_eq!(paths(bench.job()), [format!("/{READ_AHEAD}")]);
     }
 
     #[test]
