@@ -446,8 +446,6 @@ impl Http {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::access_log::AccessLog;
-    use crate::connection::ExchangePool;
 
     /// A connection without a socket.
     struct Bench {
@@ -460,13 +458,7 @@ mod tests {
         fn new(settings: HttpSettings) -> Self {
             Self {
                 http: Http::new(Arc::new(settings), 7, "192.0.2.1".into()),
-                turn: Turn {
-                    now: Instant::now(),
-                    draining: false,
-                    jobs: Vec::new(),
-                    exchanges: ExchangePool::default(),
-                    log: AccessLog::default(),
-                },
+                turn: Turn::new(Instant::now()),
                 out: WriteQueue::default(),
             }
         }

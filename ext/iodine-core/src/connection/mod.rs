@@ -47,6 +47,13 @@ pub(crate) struct Turn {
     pub(crate) log: AccessLog,
 }
 
+impl Turn {
+    /// One in which nothing has happened yet.
+    pub(crate) fn new(now: Instant) -> Self {
+        Self { now, draining: false, jobs: Vec::new(), exchanges: ExchangePool::default(), log: AccessLog::default() }
+    }
+}
+
 /// Exchanges to be used again. Boxed, because that is how they travel.
 #[allow(clippy::vec_box)]
 #[derive(Default)]

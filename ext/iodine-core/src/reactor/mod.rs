@@ -17,11 +17,10 @@ use mio::event::Event;
 use mio::{Events, Poll, Token, Waker};
 use slab::Slab;
 
-use crate::access_log::AccessLog;
 use crate::client::{Client, Event as ClientEvent, abnormal};
 use crate::connection::gate::Gate;
 use crate::connection::http::Http;
-use crate::connection::{Connection, ExchangePool, Turn, Verdict};
+use crate::connection::{Connection, Turn, Verdict};
 use crate::exchange::Exchange;
 use crate::handle::{Command, Handle};
 use crate::jobs::{Job, JobQueue};
@@ -111,13 +110,7 @@ impl Reactor {
             connections: Slab::new(),
             generation: 0,
             alarms: Alarms::default(),
-            turn: Turn {
-                now: Instant::now(),
-                draining: false,
-                jobs: Vec::new(),
-                exchanges: ExchangePool::default(),
-                log: AccessLog::default(),
-            },
+            turn: Turn::new(Instant::now()),
             touched: Vec::new(),
             unfinished: Vec::new(),
             commands: Vec::new(),
