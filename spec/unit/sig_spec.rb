@@ -42,9 +42,18 @@ RSpec.describe "sig/iodine.rbs" do
   # The signatures of a module, by method name. What it inherits is left away.
   def signatures(type_name, kind)
     methods = @builder.public_send("build_#{kind}", type_name).methods
-    own = methods.select { |_, method| method.implemented_in == type_name && method.accessibility == :public }
+    own = methods.select { |_, method| method.implemented_in == type_name && public?(method, kind) }
     own.transform_values(&:method_types).transform_keys(&:to_s)
   end
+
+  # The instance method of `self?` is private, which old versions of RBS do not say.
+  def public?(method, kind)
+    return false unless method.accessibility == :public
+
+    kind == "singleton" || method.defs.none? { |one| module_function?(one.member) }
+  end
+
+  def module_function?(member) = member.respond_to?(:kind) && member.kind == :singleton_instance
 
   # What Method#arity says of a method with these signatures.
   def arity(method_types)
