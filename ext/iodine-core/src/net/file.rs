@@ -24,7 +24,7 @@ impl FilePart {
     #[cfg(target_os = "linux")]
     pub(crate) fn send(&mut self, stream: &mut Stream) -> io::Result<usize> {
         let portion = self.remaining.min(PORTION) as usize;
-        let sent = rustix::fs::sendfile(&*stream, &*self.file, Some(&mut self.offset), portion)?;
+        let sent = rustix::fs::sendfile(stream.socket(), &*self.file, Some(&mut self.offset), portion)?;
         self.remaining -= sent as u64;
         Ok(sent)
     }

@@ -161,11 +161,11 @@ impl Listener {
                 if cfg!(not(target_os = "linux")) {
                     stream.set_nodelay(true)?;
                 }
-                Ok((Stream::Tcp(stream), peer.ip().to_canonical().to_string().into()))
+                Ok((stream.into(), peer.ip().to_canonical().to_string().into()))
             }
             ListenerSocket::Unix(listener, path) => {
                 let (stream, _) = listener.accept()?;
-                Ok((Stream::Unix(stream), Arc::clone(path)))
+                Ok((stream.into(), Arc::clone(path)))
             }
         }
     }

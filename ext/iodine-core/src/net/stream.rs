@@ -1,73 +1,65 @@
-//! A connected socket of any kind.
+//! A connected stream of bytes, whatever carries it.
 
 use std::io::{self, IoSlice, Read, Write};
-use std::net::Shutdown;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::OwnedFd;
 
-use mio::event::Source;
-use mio::net::{TcpStream, UnixStream};
-use mio::{Interest, Registry, Token};
+use mio::{Registry, Token};
 
-/// A non-blocking stream socket.
+use super::socket::Socket;
+
+/// What a connection reads from and writes to. Never blocks.
 pub(crate) enum Stream {
-    Tcp(TcpStream),
-    Unix(UnixStream),
+    Plain(Socket),
 }
 
 impl Stream {
     pub(crate) fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         match self {
-            Self::Tcp(stream) => stream.read(buffer),
-            Self::Unix(stream) => stream.read(buffer),
+            Self::Plain(socket) => socket.read(buffer),
         }
     }
 
     pub(crate) fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match self {
-            Self::Tcp(stream) => stream.write(bytes),
-            Self::Unix(stream) => stream.write(bytes),
+            Self::Plain(socket) => socket.write(bytes),
         }
     }
 
     pub(crate) fn write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
         match self {
-            Self::Tcp(stream) => stream.write_vectored(slices),
-            Self::Unix(stream) => stream.write_vectored(slices),
+            Self::Plain(socket) => socket.write_vectored(slices),
         }
     }
 
     /// Tells the peer that nothing more will be written.
     pub(crate) fn shutdown_write(&self) -> io::Result<()> {
-        match self {
-            Self::Tcp(stream) => stream.shutdown(Shutdown::Write),
-            Self::Unix(stream) => stream.shutdown(Shutdown::Write),
-        }
+        self.socket().shutdown_write()
     }
 
     /// Watches for both directions, edge-triggered: set once, never changed.
     pub(crate) fn register(&mut self, registry: &Registry, token: Token) -> io::Result<()> {
-        let interest = Interest::READABLE | Interest::WRITABLE;
         match self {
-            Self::Tcp(stream) => stream.register(registry, token, interest),
-            Self::Unix(stream) => stream.register(registry, token, interest),
+            Self::Plain(socket) => socket.register(registry, token),
         }
     }
 
     /// A second descriptor of the socket, which is no longer watched under the first.
     pub(crate) fn release(&mut self, registry: &Registry) -> io::Result<OwnedFd> {
         match self {
-            Self::Tcp(stream) => stream.deregister(registry)?,
-            Self::Unix(stream) => stream.deregister(registry)?,
+            Self::Plain(socket) => socket.release(registry),
         }
-        self.as_fd().try_clone_to_owned()
+    }
+
+    /// The socket itself, below whatever encrypts.
+    pub(crate) fn socket(&self) -> &Socket {
+        match self {
+            Self::Plain(socket) => socket,
+        }
     }
 }
 
-impl AsFd for Stream {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        match self {
-            Self::Tcp(stream) => stream.as_fd(),
-            Self::Unix(stream) => stream.as_fd(),
-        }
+impl<S: Into<Socket>> From<S> for Stream {
+    fn from(socket: S) -> Self {
+        Self::Plain(socket.into())
     }
 }

@@ -214,7 +214,7 @@ mod tests {
     fn pair() -> (Stream, UnixStream) {
         let (ours, theirs) = UnixStream::pair().unwrap();
         ours.set_nonblocking(true).unwrap();
-        (Stream::Unix(mio::net::UnixStream::from_std(ours)), theirs)
+        (mio::net::UnixStream::from_std(ours).into(), theirs)
     }
 
     fn file(content: &[u8]) -> Arc<File> {
