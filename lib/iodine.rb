@@ -6,9 +6,15 @@ require_relative "iodine/log"
 require_relative "iodine/state"
 require_relative "iodine/scheduler"
 require_relative "iodine/empty_input"
+require_relative "iodine/late_handler"
 require_relative "iodine/listener"
 require_relative "iodine/signals"
+require_relative "iodine/reload"
+require_relative "iodine/process_fork"
 require_relative "iodine/worker"
+require_relative "iodine/worker_process"
+require_relative "iodine/respawn"
+require_relative "iodine/rollout"
 require_relative "iodine/cluster"
 require_relative "iodine/server"
 
@@ -193,6 +199,9 @@ module Iodine
 
   # Parts of the server that are no public API.
   module Base
+    # Seconds of a clock that never jumps.
+    def self.now = Process.clock_gettime(Process::CLOCK_MONOTONIC)
+
     # Checks a number of threads or workers.
     def self.count(number, name, limit)
       raise TypeError, "#{name} must be an Integer, got #{number.inspect}" unless number.is_a?(Integer)

@@ -49,6 +49,7 @@ module Iodine
         redis: :redis_,
         redis_ping: :redis_ping_,
         warmup: :warmup_,
+        reload: :reload_,
         pid: :pid_,
         config: :conf_
       }.freeze
@@ -72,11 +73,11 @@ module Iodine
 
           PidFile.new(settings.delete(:pid_)).install if settings[:pid_]
           load_configuration(settings.delete(:conf_)) if settings[:conf_]
-          app = Application.choose(settings[:filename_]).load
+          app = application
           WarmUp.install(app) if settings[:warmup_]
           listen(app)
           Iodine.start
-        rescue Failure => e
+        rescue Failure, CrashLoop => e
           abort "error: #{e.message}"
         end
 
@@ -98,6 +99,12 @@ module Iodine
         private
 
         def settings = Iodine::DEFAULT_SETTINGS
+
+        # With `-reload` it is loaded by the workers.
+        def application
+          chosen = Application.choose(settings[:filename_])
+          settings[:reload_] ? LateHandler.new { chosen.load } : chosen.load
+        end
 
         def listen(app)
           Iodine.listen(service: :http, handler: app)

@@ -5,31 +5,27 @@ module Iodine
     # The master of several workers: forks them, replaces those that die, and stops them. It accepts no connections,
     # but runs tasks and timers.
     class Cluster
-      # A worker that dies younger than this, in seconds, is replaced after a pause that doubles each time.
-      YOUNG = 2
-      # The first and the longest pause, in seconds.
-      PAUSES = (0.25..8.0)
       # Seconds that workers have beyond their own deadline before they are killed.
       GRACE = 3
-
-      # A worker's place: the process in it, when that was started, how many died young in a row.
-      Place = Struct.new(:pid, :started, :deaths)
+      # Seconds until the next attempt to fork, after one that failed.
+      FORK_PAUSE = 1
 
       def initialize(listeners:, threads:, workers:, events:)
         @listeners = listeners
         @threads = threads
-        @workers = workers
+        @wanted = workers
         @events = events
         @reactor = Reactor.new(false)
-        @places = {}
-        @leaving = []
+        @workers = []
+        @paused = 0
+        @rollout = Rollout.new { hire }
       end
 
-      # Serves until an event says stop.
+      # Serves until an event says stop. Raises CrashLoop when no worker comes to live.
       def run
         @life_line, @hold = IO.pipe
         Scheduler.keep
-        @workers.times { fork_worker(Place.new(nil, nil, 0)) }
+        @wanted.times { hire }
         @reactor.run
         Scheduler.attach(@reactor)
         @task_thread = Thread.new { @reactor.work }
@@ -37,6 +33,12 @@ module Iodine
       ensure
         shut_down unless @child
       end
+
+      # The end, at once, of all workers. Called within a signal handler.
+      def abandon = @workers.each { |worker| worker.tell("KILL") }
+
+      # In a process forked by the application: lets go of what would make it look like the master.
+      def forget = [@life_line, @hold].each(&:close)
 
       private
 
@@ -46,29 +48,33 @@ module Iodine
           case event
           when :stop then return
           when :restart then restart
+          when :reload then reload
+          when :more then resize(@wanted + 1)
+          when :fewer then resize(@wanted - 1)
+          when :ready then worker_ready(*details)
           when :exited then worker_exited(*details)
-          when :fork then fork_worker(*details)
+          when :hire then hire_now(*details)
           end
         end
       end
 
-      def fork_worker(place)
+      # Forks a worker. When that fails, another attempt is made later, and this is nil.
+      def hire(deaths = 0)
         State.reach(:before_fork)
         # No thread but this one survives the fork; the reactor's must not be in the middle of something.
         @reactor.pause
-        place.pid = Process.fork { become_worker }
-        place.started = now
-        @places[place.pid] = place
-        watch(place.pid)
+        worker = WorkerProcess.new(@events, deaths: deaths) { |report| become_worker(report) }
+        @workers << worker
         @reactor.run if @task_thread
         State.reach(:after_fork)
         State.reach(:enter_master)
+        worker
       rescue SystemCallError => e
-        Log.fatal("a worker could not be forked: #{e.message}")
-        @events << :stop
+        Log.error("a worker could not be forked: #{e.message}. Trying again in #{FORK_PAUSE} s.")
+        hire_later(FORK_PAUSE, deaths)
       end
 
-      def become_worker
+      def become_worker(report)
         @child = true
         @hold.close
         events = Thread::Queue.new
@@ -76,7 +82,8 @@ module Iodine
         watch_master(events)
         State.reach(:after_fork)
         State.reach(:enter_child)
-        Server.serve_as(Worker.new(listeners: @listeners, threads: @threads, workers: @workers, events: events))
+        worker = Worker.new(listeners: @listeners, threads: @threads, workers: @wanted, events: events)
+        Server.serve_as(worker) { report.puts("ready").then { report.close } }
         State.reach(:on_finish)
       end
 
@@ -88,60 +95,82 @@ module Iodine
         end
       end
 
-      # Only this process is waited for: others may be the application's.
-      def watch(pid)
-        Thread.new do
-          _, status = Process.wait2(pid)
-          @events << [:exited, pid, status]
-        end
+      def worker_ready(worker)
+        worker.ready!
+        @rollout.ready(worker)
       end
 
-      def worker_exited(pid, status)
-        place = @places.delete(pid)
-        if status.success?
-          Log.warning("Child worker (#{pid}) shutdown. Respawning worker.")
-        else
-          Log.error("Child worker (#{pid}) crashed (#{status}). Respawning worker.")
-          State.reach(:on_child_crush)
-        end
-        replace(place)
-        @leaving.delete(pid)
-        restart_next
+      def worker_exited(worker, status)
+        @workers.delete(worker)
+        report_exit(worker, status)
+        @rollout.exited(worker)
+        replace(worker) if missing.positive?
       end
 
-      def replace(place)
-        place.deaths = now - place.started < YOUNG ? place.deaths + 1 : 0
-        # One early death may be chance, or somebody's wish.
-        return fork_worker(place) if place.deaths <= 1
+      def report_exit(worker, status)
+        return Log.warning("#{worker} shutdown.#{" Respawning worker." if missing.positive?}") if status.success?
 
-        pause = (PAUSES.min * (2**(place.deaths - 2))).clamp(PAUSES)
-        Log.warning("#{place.deaths} workers in a row died within #{YOUNG} s of their start; " \
+        Log.error("#{worker} crashed (#{status}).#{" Respawning worker." if missing.positive?}")
+        State.reach(:on_child_crush)
+      end
+
+      # How many workers there should be more, without those that are on their way.
+      def missing = @wanted - @paused - @workers.count { |worker| !worker.leaving? } + @rollout.surplus
+
+      def replace(worker)
+        deaths = Respawn.deaths(worker)
+        raise CrashLoop, Respawn::HOPELESS if Respawn.hopeless?(deaths, @workers)
+
+        pause = Respawn.pause(deaths)
+        return hire(deaths) if pause.zero?
+
+        Log.warning("#{deaths} workers in a row died within #{Respawn::YOUNG} s of their start; " \
                     "the next one starts in #{pause} s")
+        hire_later(pause, deaths)
+      end
+
+      def hire_later(pause, deaths)
+        @paused += 1
         Thread.new do
           sleep(pause)
-          @events << [:fork, place]
+          @events << [:hire, deaths]
         end
+        nil
       end
 
-      # Workers leave one after the other: the next one when the one before has been replaced.
+      def hire_now(deaths)
+        @paused -= 1
+        hire(deaths) if missing.positive?
+      end
+
       def restart
         Log.info("Restarting workers.")
-        @leaving = @places.keys
-        restart_next
+        @rollout.add(@workers.reject(&:leaving?))
       end
 
-      def restart_next
-        pid = @leaving.shift
-        tell([pid], "TERM") if pid
+      def reload
+        Reload.run
+        @workers.each { |worker| worker.tell("HUP") }
+      end
+
+      # Adds a worker, or has the youngest one leave.
+      def resize(wanted)
+        possible = wanted.between?(1, MAX_WORKERS)
+        return Log.warning("#{wanted} workers would not do: there are #{@wanted}") unless possible
+
+        Log.info("#{wanted} workers are wanted from now on.")
+        @wanted = wanted
+        hire if missing.positive?
+        @workers.reject(&:leaving?).last.leave("USR1") if missing.negative?
       end
 
       def shut_down
         Log.info("Server Detected exit signal.")
         Server.stopping
         State.reach(:start_shutdown)
-        tell(@places.keys, "TERM")
+        @workers.each { |worker| worker.leave("TERM") }
         wait_for_workers
-        @reactor.drain(0)
+        @reactor.drain(0, 0)
         Scheduler.detach
         @task_thread&.join(Worker::LAST_CALL)
         [@life_line, @hold].each(&:close)
@@ -153,10 +182,10 @@ module Iodine
           sleep(deadline)
           @events << :late
         end
-        until @places.empty?
-          event, pid, status = @events.pop
+        until @workers.empty?
+          event, worker, status = @events.pop
           case event
-          when :exited then worker_left(pid, status)
+          when :exited then worker_left(worker, status)
           when :late then kill_workers(deadline)
           end
         end
@@ -164,25 +193,15 @@ module Iodine
         alarm&.kill
       end
 
-      def worker_left(pid, status)
-        @places.delete(pid)
-        Log.error("Child worker (#{pid}) crashed (#{status}) while it stopped.") unless status.success?
+      def worker_left(worker, status)
+        @workers.delete(worker)
+        Log.error("#{worker} crashed (#{status}) while it stopped.") unless status.success?
       end
 
       def kill_workers(deadline)
-        Log.error("#{@places.size} workers did not stop within #{deadline} s and are killed")
-        tell(@places.keys, "KILL")
+        Log.error("#{@workers.size} workers did not stop within #{deadline} s and are killed")
+        abandon
       end
-
-      def tell(pids, signal)
-        pids.each do |pid|
-          Process.kill(signal, pid)
-        rescue Errno::ESRCH
-          # It has left by itself; its exit is among the events.
-        end
-      end
-
-      def now = Process.clock_gettime(Process::CLOCK_MONOTONIC)
     end
   end
 end

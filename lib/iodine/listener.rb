@@ -40,8 +40,17 @@ module Iodine
 
       # Has +reactor+ accept connections, for a process with so many threads and workers.
       def serve(reactor, threads:, workers:)
-        reactor.listen(@socket, @handler, environment(threads, workers))
+        reactor.listen(@socket, load, environment(threads, workers))
       end
+
+      # The application, loaded in this process if that was put off.
+      def load = @handler.is_a?(LateHandler) ? @handler.load : @handler
+
+      # Takes no more connections, by whatever means; those of other processes go on.
+      def close = @socket.close
+
+      # In a process forked by the application: closes what it has of the socket.
+      def forget = @socket.descriptors.each { |descriptor| IO.for_fd(descriptor).close }
 
       # Removes the file of a Unix socket.
       def unlink = @socket.unlink

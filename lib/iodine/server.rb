@@ -34,17 +34,17 @@ module Iodine
 
           @events = Thread::Queue.new
           begin
-            Signals.install(@events)
+            Signals.install(@events) { leave_at_once }
             serve(*Base.concurrency(Iodine.threads, Iodine.workers))
           ensure
             finish if @master
           end
         end
 
-        # This process begins to serve.
-        def serve_as(process)
+        # This process begins to serve. A worker calls the block when it does.
+        def serve_as(process, &ready)
           @process = process
-          process.run
+          process.run(&ready)
         end
 
         # Asks for the end.
@@ -60,6 +60,17 @@ module Iodine
           @worker = true
           Signals.inherit(events)
           Scheduler.inherit
+        end
+
+        # In a process that the application has forked: the server is not its business.
+        def leave_to_application
+          return unless @events
+
+          Signals.restore
+          @listeners.each(&:forget)
+          @process.forget
+          @events = @process = nil
+          @running = @master = @worker = false
         end
 
         # Seconds, from DEFAULT_SETTINGS[:shutdown_timeout].
@@ -80,13 +91,19 @@ module Iodine
 
         def finish
           @running = false
-          @listeners.each(&:unlink)
-          @listeners.clear
+          @listeners.each(&:unlink).each(&:close).clear
           State.reach(:on_finish)
           Signals.restore
           Log.info("  ---  Shutdown Complete  ---")
         ensure
           @events = @process = nil
+        end
+
+        # The user has no patience. 128 and the number of the signal is what shells say.
+        def leave_at_once
+          @process.abandon
+          @listeners.each(&:unlink) if @master
+          exit!(128 + Signal.list["INT"])
         end
 
         def announce(threads, workers, capped)

@@ -6,6 +6,8 @@ module Iodine
     class Worker
       # Seconds that threads have to finish once their connections are gone.
       LAST_CALL = 1
+      # Seconds that idle connections have to send one more request, when the server stops and when it is replaced.
+      PATIENCE = { stop: 0.25, replace: 1.0 }.freeze
 
       # +events+ is the Queue that tells when to stop.
       def initialize(listeners:, threads:, workers:, events:)
@@ -18,17 +20,20 @@ module Iodine
         @lock = Mutex.new
         @stopping = false
         @serving = false
+        @patience = PATIENCE[:stop]
       end
 
-      # Serves until an event says stop.
+      # Serves until an event says stop. Calls the block once it does.
       def run
         @reactor.run
+        @listeners.each(&:load)
         State.reach(:on_start)
         Scheduler.attach(@reactor)
         @threads.times { start_thread }
         @listeners.dup.each { |listener| serve(listener) }
         @serving = true
-        Log.info("#{Process.pid} is running.") if @workers > 1
+        Log.info("#{Process.pid} is running.") unless Server.master?
+        yield if block_given?
         wait_for_stop
       ensure
         shut_down
@@ -40,6 +45,12 @@ module Iodine
         serve(listener) if @serving
       end
 
+      # The end, at once. Called within a signal handler.
+      def abandon; end
+
+      # In a process forked by the application.
+      def forget; end
+
       private
 
       def serve(listener)
@@ -50,19 +61,24 @@ module Iodine
         loop do
           case @events.pop
           when :stop then return
-          # In a cluster the master starts another one.
-          when :restart then return if @workers > 1
+          # In a cluster the master has another one.
+          when :restart then return give_way unless Server.master?
+          when :reload then Reload.run
           when :orphaned then return State.reach(:on_parent_crush)
           end
         end
       end
+
+      # Somebody else serves on the same sockets.
+      def give_way = @patience = PATIENCE[:replace]
 
       def shut_down
         Log.info("(#{Process.pid}) detected exit signal.")
         Server.stopping
         State.reach(:start_shutdown)
         @lock.synchronize { @stopping = true }
-        @reactor.drain(Server.shutdown_timeout)
+        @listeners.each(&:close)
+        @reactor.drain(Server.shutdown_timeout, @patience)
         Scheduler.detach
         leave_threads
         Log.info("(#{Process.pid}) cleanup complete.")

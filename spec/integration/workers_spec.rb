@@ -167,6 +167,28 @@ RSpec.describe "Workers" do
       expect(server.log.scan("born").size).to be_between(2, 20)
     end
 
+    it "at once, all of them, end the server with a message" do
+      cluster(app: <<~RUBY)
+        Iodine.on_state(:enter_child) { exit!(1) }
+        run ->(_env) { [200, {}, []] }
+      RUBY
+
+      expect(server.wait(within: 30).exitstatus).to eq(1)
+      expect(server.log).to match(/^error: the workers die as soon as they are started/)
+    end
+
+    it "at once, while others live, end nothing" do
+      cluster(app: <<~RUBY)
+        $born = 0
+        Iodine.on_state(:before_fork) { $born += 1 }
+        Iodine.on_state(:enter_child) { exit!(1) if $born > 1 }
+        run ->(_env) { [200, {}, []] }
+      RUBY
+      server.wait_for_log(/7 workers in a row died/, within: 30)
+
+      expect(server.get("/").status).to eq(200)
+    end
+
     it "at once leave a master that stops when told to" do
       cluster(app: <<~RUBY)
         Iodine.on_state(:enter_child) { exit!(1) }

@@ -58,10 +58,20 @@ pub(crate) enum Command {
     Timer(TimerId, Duration),
     CancelTimer(TimerId),
     Listen(Listener),
-    Drain(Duration),
+    Drain(Drain),
     /// Nothing but the end of a sleep.
     Nudge,
     Pause,
+}
+
+/// How long a reactor that has been told to leave waits.
+#[derive(Clone, Copy, Debug)]
+pub struct Drain {
+    /// For idle connections, to send one request more, whose answer then says `connection: close`. A client that has
+    /// just sent it would otherwise find its connection reset.
+    pub patience: Duration,
+    /// For all connections; what is left then is cut off.
+    pub deadline: Duration,
 }
 
 /// A connection that was taken out of the reactor.
@@ -145,11 +155,11 @@ impl Handle {
         self.send(Command::Listen(listener));
     }
 
-    /// Stops accepting, closes idle connections, lets running requests finish, and after `deadline` closes what is
-    /// left. The reactor returns when no connection is left.
-    pub fn drain(&self, deadline: Duration) {
+    /// Stops accepting, lets running requests finish, and closes connections as [`Drain`] says. The reactor returns
+    /// when no connection is left.
+    pub fn drain(&self, times: Drain) {
         self.0.draining.store(true, Ordering::Relaxed);
-        self.send(Command::Drain(deadline));
+        self.send(Command::Drain(times));
     }
 
     /// Whether answers should close their connection because the process is about to leave.

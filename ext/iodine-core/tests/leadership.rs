@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use iodine_core::date;
 use iodine_core::exchange::Exchange;
-use iodine_core::handle::Handle;
+use iodine_core::handle::{Drain, Handle};
 use iodine_core::jobs::{Consumer, Job, JobQueue, Taken};
 use iodine_core::net::address::Address;
 use iodine_core::net::listener::BoundSocket;
@@ -78,7 +78,7 @@ impl Server {
     }
 
     fn stop(self) {
-        self.handle.drain(DEADLINE);
+        self.handle.drain(Drain { patience: Duration::ZERO, deadline: DEADLINE });
         assert_eq!(self.guardian.join().unwrap(), Exit::Drained);
         self.handle.jobs().close();
         self.threads.into_iter().for_each(|thread| thread.join().unwrap());

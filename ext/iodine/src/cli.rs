@@ -63,7 +63,8 @@ fn hash(ruby: &Ruby, arguments: Arguments) -> Result<RHash, Error> {
         ("redis_ping", arguments.redis_ping),
         ("verbosity", arguments.verbosity),
     ];
-    let switches = [("log", arguments.log), ("tls", arguments.tls), ("warmup", arguments.warmup)];
+    let switches =
+        [("log", arguments.log), ("tls", arguments.tls), ("warmup", arguments.warmup), ("reload", arguments.reload)];
 
     let hash = ruby.hash_new();
     for (name, text) in texts.into_iter().filter_map(given) {

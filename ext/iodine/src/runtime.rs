@@ -7,7 +7,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use iodine_core::handle::Handle;
+use iodine_core::handle::{Drain, Handle};
 use iodine_core::jobs::{Job, JobQueue};
 use iodine_core::reactor::leader::Leadership;
 use iodine_core::reactor::{Exit, Reactor, TimerId};
@@ -91,10 +91,11 @@ impl Runtime {
         Ok(())
     }
 
-    /// Stops accepting, lets running requests finish for at most so many seconds, closes everything. Returns when
-    /// that is done and the jobs that are left may be run.
-    fn drain(ruby: &Ruby, this: &Self, seconds: f64) -> Result<(), Error> {
-        this.handle.drain(Duration::try_from_secs_f64(seconds).unwrap_or(LONGEST).min(LONGEST));
+    /// Stops accepting, lets running requests finish for at most `deadline` seconds and idle connections send one more
+    /// for at most `patience` seconds, closes everything. Returns when that is done and the jobs that are left may be
+    /// run.
+    fn drain(ruby: &Ruby, this: &Self, deadline: f64, patience: f64) -> Result<(), Error> {
+        this.handle.drain(Drain { deadline: duration(deadline), patience: duration(patience) });
         let waited = this.guardian.wait(ruby);
         this.handle.jobs().close();
         waited
@@ -174,6 +175,10 @@ impl Guardian {
     }
 }
 
+fn duration(seconds: f64) -> Duration {
+    Duration::try_from_secs_f64(seconds).unwrap_or(LONGEST).min(LONGEST)
+}
+
 fn failed(error: &io::Error) -> State {
     log::error!("the reactor has stopped: {error}. This process can serve no longer and leaves.");
     // A signal reaches the lifecycle code in Ruby, which stops the process as if the user had asked for it.
@@ -188,7 +193,7 @@ pub(crate) fn init(ruby: &Ruby, base: RModule) -> Result<(), Error> {
     class.define_singleton_method("new", function!(Runtime::new, 1))?;
     class.define_method("run", method!(Runtime::run, 0))?;
     class.define_method("pause", method!(Runtime::pause, 0))?;
-    class.define_method("drain", method!(Runtime::drain, 1))?;
+    class.define_method("drain", method!(Runtime::drain, 2))?;
     class.define_method("listen", method!(Runtime::listen, 3))?;
     class.define_method("work", method!(Runtime::work, 0))?;
     class.define_method("push_task", method!(Runtime::push_task, 1))?;

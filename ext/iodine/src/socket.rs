@@ -65,6 +65,14 @@ impl Socket {
         }
     }
 
+    fn close(&self) {
+        self.bound.close();
+    }
+
+    fn descriptors(&self) -> Vec<i32> {
+        self.bound.descriptors()
+    }
+
     fn unlink(&self) {
         self.bound.unlink();
     }
@@ -194,5 +202,7 @@ pub(crate) fn init(ruby: &Ruby, base: RModule) -> Result<(), Error> {
     class.define_singleton_method("bind", function!(Socket::bind, 4))?;
     class.define_singleton_method("scheme", function!(scheme, 1))?;
     class.define_method("address", method!(Socket::address, 0))?;
+    class.define_method("close", method!(Socket::close, 0))?;
+    class.define_method("descriptors", method!(Socket::descriptors, 0))?;
     class.define_method("unlink", method!(Socket::unlink, 0))
 }

@@ -218,6 +218,11 @@ pub(super) static FLAGS: &[Flag] = &[
         &["warmup", "preload"],
         "Load autoloaded constants and request / once in each\nworker before it serves",
     ),
+    switch(
+        MISC,
+        &["reload"],
+        "Load the application in each worker rather than before\nthe fork: a restart (USR1) brings new code",
+    ),
     number(
         MISC,
         "SECONDS",

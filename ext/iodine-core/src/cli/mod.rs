@@ -73,6 +73,8 @@ pub struct Arguments {
     pub verbosity: Option<i64>,
     /// Warm each worker up before it serves.
     pub warmup: bool,
+    /// Have each worker load the application, so that a restart brings new code.
+    pub reload: bool,
     /// What was ignored or changed, a sentence each, for the log.
     pub warnings: Vec<String>,
 }
@@ -163,6 +165,7 @@ impl From<Matches> for Arguments {
             pid: matches.text("pid"),
             verbosity: matches.number("verbosity"),
             warmup: matches.switch("warmup"),
+            reload: matches.switch("reload"),
         }
     }
 }

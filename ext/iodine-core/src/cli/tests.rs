@@ -38,7 +38,7 @@ fn nothing_given_says_nothing() {
 #[test]
 fn every_flag_reaches_its_field() {
     let given = "-b localhost -p 80 -t 4 -w 2 -www public -k 5 -v -log-format json -maxbd 1 -maxhd 2 -maxms 3 -ping 6 -tls -cert c.pem \
-                 -key k.pem -tls-pass secret -r redis://h -rp 7 -C conf.rb -pid run/ -V 3 -warmup --header-timeout 8 \
+                 -key k.pem -tls-pass secret -r redis://h -rp 7 -C conf.rb -pid run/ -V 3 -warmup -reload --header-timeout 8 \
                  --body-timeout 9 --write-timeout 10 --shutdown-timeout 11 app.ru";
     let expected = Arguments {
         filename: text("app.ru"),
@@ -68,6 +68,7 @@ fn every_flag_reaches_its_field() {
         pid: text("run/"),
         verbosity: Some(3),
         warmup: true,
+        reload: true,
         warnings: vec![],
     };
     assert_eq!(run(given), expected);

@@ -39,8 +39,10 @@ const READ_BUDGET: usize = 512 << 10;
 pub(crate) struct Turn {
     /// When the turn began.
     pub(crate) now: Instant,
-    /// The process is about to leave: idle connections are closed.
+    /// The process is about to leave: answers are the last of their connections.
     pub(crate) draining: bool,
+    /// Idle connections have had their time to ask once more, and are closed.
+    pub(crate) closes_idle: bool,
     /// Jobs that the turn has made.
     pub(crate) jobs: Vec<Job>,
     pub(crate) exchanges: ExchangePool,
@@ -50,7 +52,14 @@ pub(crate) struct Turn {
 impl Turn {
     /// One in which nothing has happened yet.
     pub(crate) fn new(now: Instant) -> Self {
-        Self { now, draining: false, jobs: Vec::new(), exchanges: ExchangePool::default(), log: AccessLog::default() }
+        Self {
+            now,
+            draining: false,
+            closes_idle: false,
+            jobs: Vec::new(),
+            exchanges: ExchangePool::default(),
+            log: AccessLog::default(),
+        }
     }
 }
 
@@ -369,7 +378,7 @@ impl Connection {
             if self.protocol.is_finished() && !self.linger(turn.now) {
                 return Verdict::Close;
             }
-            if turn.draining && self.protocol.is_idle() && !self.readable {
+            if turn.closes_idle && self.protocol.is_idle() && !self.readable {
                 return Verdict::Close;
             }
         }

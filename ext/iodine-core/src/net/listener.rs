@@ -3,11 +3,11 @@
 use std::fs;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use mio::event::Source;
 use mio::net::{TcpListener, UnixListener};
@@ -39,8 +39,15 @@ enum ListenerSocket {
 
 /// A socket bound before it is known what serves it: what a process opens first and its children inherit.
 pub struct BoundSocket {
-    socket: Socket,
+    handles: Mutex<Handles>,
     address: Address,
+}
+
+/// What this process has of the socket.
+struct Handles {
+    socket: Option<Socket>,
+    /// Those that reactors have.
+    shared: Vec<RawFd>,
 }
 
 impl BoundSocket {
@@ -65,9 +72,12 @@ impl BoundSocket {
     /// A second handle on the same socket, for a reactor.
     ///
     /// # Errors
-    /// When the process has no file descriptor left.
+    /// When the process has no file descriptor left, or the socket is closed.
     pub fn listener(&self, id: usize, http: Arc<HttpSettings>) -> io::Result<Listener> {
-        let fd: OwnedFd = self.socket.as_fd().try_clone_to_owned()?;
+        let mut handles = self.handles();
+        let Some(socket) = &handles.socket else { return Err(io::ErrorKind::NotConnected.into()) };
+        let fd: OwnedFd = socket.as_fd().try_clone_to_owned()?;
+        handles.shared.push(fd.as_raw_fd());
         let socket = match &self.address {
             Address::Tcp { .. } => ListenerSocket::Tcp(TcpListener::from_std(fd.into())),
             Address::Unix(path) => {
@@ -75,6 +85,20 @@ impl BoundSocket {
             }
         };
         Ok(Listener { id, http, socket })
+    }
+
+    /// Closes this handle. Reactors keep theirs until they drain, other processes what they have.
+    pub fn close(&self) {
+        let mut handles = self.handles();
+        handles.socket = None;
+        handles.shared.clear();
+    }
+
+    /// Every descriptor of the socket in this process, until it is closed: its own first, then those of reactors.
+    pub fn descriptors(&self) -> Vec<RawFd> {
+        let handles = self.handles();
+        let own = handles.socket.iter().map(AsRawFd::as_raw_fd);
+        own.chain(handles.shared.iter().copied()).collect()
     }
 
     /// Removes the file of a Unix socket. For the process that bound it, when it stops listening for good.
@@ -87,6 +111,14 @@ impl BoundSocket {
         }
     }
 
+    fn new(socket: Socket, address: Address) -> Self {
+        Self { handles: Mutex::new(Handles { socket: Some(socket), shared: Vec::new() }), address }
+    }
+
+    fn handles(&self) -> MutexGuard<'_, Handles> {
+        self.handles.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn bind_tcp(host: Option<&str>, port: u16) -> io::Result<Self> {
         let mut last = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
         for candidate in candidates(host, port)? {
@@ -94,7 +126,7 @@ impl BoundSocket {
                 Ok(socket) => {
                     let bound = socket.local_addr()?.as_socket().map_or(port, |address| address.port());
                     let address = Address::Tcp { host: host.map(str::to_owned), port: bound };
-                    return Ok(Self { socket, address });
+                    return Ok(Self::new(socket, address));
                 }
                 Err(error) => last = error,
             }
@@ -109,7 +141,7 @@ impl BoundSocket {
         socket.bind(&SockAddr::unix(path)?)?;
         fs::set_permissions(path, fs::Permissions::from_mode(SOCKET_MODE))?;
         socket.listen(BACKLOG)?;
-        Ok(Self { socket, address: Address::Unix(PathBuf::from(path)) })
+        Ok(Self::new(socket, Address::Unix(PathBuf::from(path))))
     }
 }
 

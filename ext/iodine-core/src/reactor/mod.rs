@@ -22,7 +22,7 @@ use crate::connection::gate::Gate;
 use crate::connection::http::Http;
 use crate::connection::{Connection, Turn, Verdict};
 use crate::exchange::Exchange;
-use crate::handle::{Command, Handle};
+use crate::handle::{Command, Drain, Handle};
 use crate::jobs::{Job, JobQueue};
 use crate::net::Listener;
 use timer::{Alarm, Alarms};
@@ -310,7 +310,7 @@ impl Reactor {
             Command::Timer(id, delay) => self.alarms.set(self.turn.now + delay, Alarm::Timer(id)),
             Command::CancelTimer(id) => self.alarms.cancel(id),
             Command::Listen(listener) => self.listen(listener),
-            Command::Drain(deadline) => self.drain(deadline),
+            Command::Drain(times) => self.drain(times),
             // It has ended the sleep.
             Command::Nudge => {}
             Command::Pause => self.exit = Some(Exit::Paused),
@@ -393,21 +393,35 @@ impl Reactor {
         }
     }
 
-    fn drain(&mut self, deadline: Duration) {
+    fn drain(&mut self, times: Drain) {
+        for index in 0..self.listeners.len() {
+            // Those that the kernel has already welcomed for us.
+            self.listeners[index].ready = true;
+            self.accept(index);
+        }
         for mut accepting in self.listeners.drain(..) {
             if let Err(error) = accepting.listener.deregister(self.poll.registry()) {
                 log::warn!("a listening socket could not be taken out of the poll: {error}");
             }
         }
         self.turn.draining = true;
-        self.alarms.set(self.turn.now + deadline, Alarm::Drain);
-        let all: Vec<_> = self.connections.iter().map(|(_, connection)| connection.id).collect();
-        for id in all {
+        self.alarms.set(self.turn.now + times.patience.min(times.deadline), Alarm::Idle);
+        self.alarms.set(self.turn.now + times.deadline, Alarm::Drain);
+        for id in self.all() {
             if let Some(connection) = find(&mut self.connections, id) {
                 connection.shut_down(&mut self.turn);
             }
             self.touch(id);
         }
+    }
+
+    fn close_idle(&mut self) {
+        self.turn.closes_idle = true;
+        self.all().into_iter().for_each(|id| self.touch(id));
+    }
+
+    fn all(&self) -> Vec<ConnectionId> {
+        self.connections.iter().map(|(_, connection)| connection.id).collect()
     }
 
     fn sound_alarms(&mut self) {
@@ -417,6 +431,7 @@ impl Reactor {
                 Alarm::Timer(id) => self.turn.jobs.push(Job::Timer(id)),
                 Alarm::Head(id) => self.with(id, Connection::release_head),
                 Alarm::Accept => self.listeners.iter_mut().for_each(|accepting| accepting.ready = true),
+                Alarm::Idle => self.close_idle(),
                 Alarm::Drain => self.cut_off(),
             }
         }

@@ -21,6 +21,8 @@ pub(crate) enum Alarm {
     Head(ConnectionId),
     /// Accepting was put off because no descriptor was left.
     Accept,
+    /// Idle connections have been waited for long enough while draining.
+    Idle,
     /// Draining has taken long enough.
     Drain,
 }

@@ -1,0 +1,31 @@
+# frozen_string_literal: true
+
+module Iodine
+  module Base
+    # Tells the forks of workers from those of the application, whose children must not answer for the server: they
+    # keep neither its signal handlers nor its listening sockets. Ruby calls `_fork` for each kind of fork, and means
+    # it to be extended like this.
+    module ProcessFork
+      # Forks a worker, which runs the block; its process id.
+      def self.worker
+        @for_worker = true
+        Process.fork do
+          @for_worker = false
+          yield
+        end
+      ensure
+        @for_worker = false
+      end
+
+      def self.for_worker? = @for_worker
+
+      def _fork
+        pid = super
+        Server.leave_to_application if pid.zero? && !ProcessFork.for_worker?
+        pid
+      end
+    end
+  end
+end
+
+Process.singleton_class.prepend(Iodine::Base::ProcessFork)

@@ -1,0 +1,227 @@
+# frozen_string_literal: true
+
+RSpec.describe "The life of a process" do
+  # A script that serves, in a folder of its own, and writes what is told to its standard error.
+  def start(source, workers: 2, threads: 1)
+    @server = Support::Server.script(<<~RUBY)
+      require "iodine"
+      $root = Process.pid
+      STATES = %i[pre_start before_fork after_fork enter_child enter_master on_start on_parent_crush on_child_crush
+                  start_shutdown on_finish]
+      def tell(*words) = $stderr.write([*words].join(" ") + "\\n")
+      Iodine.workers = #{workers}
+      Iodine.threads = #{threads}
+      Iodine.listen(service: :http, address: "127.0.0.1", port: 0) do |env|
+        next [200, {}, [Process.pid.to_s]] if env["PATH_INFO"] == "/"
+        tell "begun"
+        sleep(*env["PATH_INFO"].scan(/\\d+/).map(&:to_i))
+        [200, {}, ["late"]]
+      end
+      #{source}
+      Iodine.start
+      tell "returned", Process.pid == $root
+    RUBY
+    server.wait_for_log(/(?:is running.*){#{workers}}/m) if workers > 1
+    server
+  end
+
+  after { @server&.stop }
+
+  attr_reader :server
+
+  # What the processes told, by process id, in order.
+  def told = server.log.scan(/^state (\d+) (\w+)$/).group_by(&:first).transform_values { |all| all.map(&:last) }
+
+  describe "in a cluster" do
+    recorder = 'STATES.each { |state| Iodine.on_state(state) { tell "state", Process.pid, state } }'
+    birth = %w[after_fork enter_child on_start]
+    death = %w[start_shutdown on_finish]
+    fork = %w[before_fork after_fork enter_master]
+
+    it "reaches its states in order through a restart" do
+      start(recorder)
+      old = server.children
+      server.kill("USR1")
+      wait_until("new workers") { (now = server.children).size == 2 && (now & old).empty? }
+      server.stop
+
+      expect(told.delete(server.pid.to_s)).to eq(["pre_start", *(fork * 4), *death])
+      expect(told.reject { |pid, _| pid == server.pid.to_s }.values).to eq([birth + death] * 4)
+    end
+
+    it "reaches its states in order when a worker crashes" do
+      start(recorder)
+      victim = server.children.first
+      Process.kill("KILL", victim)
+      server.wait_for_log(/(?:is running.*){3}/m)
+      server.stop
+
+      expect(told[server.pid.to_s]).to eq(["pre_start", *(fork * 2), "on_child_crush", *fork, *death])
+      expect(told[victim.to_s]).to eq(birth)
+    end
+
+    it "reaches its states in order when the master is killed" do
+      start(recorder)
+      workers = server.children
+      server.kill("KILL")
+      wait_until("no workers") { workers.none? { |pid| Support::ChildProcess.running?(pid) } }
+
+      expect(told.values_at(*workers.map(&:to_s))).to all eq(birth + ["on_parent_crush"] + death)
+    end
+
+    it "goes on when callbacks raise, in every state" do
+      start(<<~RUBY)
+        STATES.each { |state| Iodine.on_state(state) { raise "on purpose in \#{state}" } }
+        #{recorder}
+      RUBY
+      first, second = server.children
+      expect(server.get("/").status).to eq(200)
+      Process.kill("KILL", first)
+      server.wait_for_log(/(?:is running.*){3}/m)
+      expect(server.stop).to be_success
+
+      expect(server.log.scan(/on purpose in (\w+)/).flatten.uniq)
+        .to match_array(%w[pre_start before_fork after_fork enter_child enter_master on_start on_child_crush
+                           start_shutdown on_finish])
+      expect(told[server.pid.to_s]).to eq(["pre_start", *(fork * 2), "on_child_crush", *fork, *death])
+      expect(told[second.to_s]).to eq(birth + death)
+    end
+  end
+
+  describe "told by signals" do
+    [1, 2].each do |workers|
+      it "QUIT stops, -w #{workers}" do
+        start("", workers: workers)
+
+        expect(server.stop("QUIT")).to be_success
+        expect(server.log).to include("returned true")
+      end
+
+      it "INT leaves at once the second time, -w #{workers}" do
+        start("", workers: workers)
+        pids = server.children
+        server.connect do |peer|
+          peer.write(Support::Server.get("/for/ever"))
+          server.wait_for_log(/begun/)
+          server.kill("INT")
+          server.wait_for_log(/etected exit signal/)
+          began = monotonic
+          server.kill("INT")
+
+          expect(server.wait.exitstatus).to eq(130)
+          expect(monotonic - began).to be < 3
+        end
+        wait_until("no workers") { pids.none? { |pid| Support::ChildProcess.running?(pid) } }
+      end
+
+      it "TERM twice is one orderly stop, -w #{workers}" do
+        start("", workers: workers)
+        server.connect do |peer|
+          peer.write(Support::Server.get("/for/1"))
+          server.wait_for_log(/begun/)
+          2.times { server.kill("TERM") }
+
+          expect(peer.read_response.body).to eq("late")
+        end
+        expect(server.wait).to be_success
+      end
+
+      it "TERM before it serves is an orderly stop, -w #{workers}" do
+        start(<<~RUBY, workers: 1)
+          Iodine.workers = #{workers}
+          Iodine.on_state(:pre_start) { Process.kill("TERM", Process.pid) }
+        RUBY
+
+        expect(server.wait).to be_success
+        expect(server.log).to include("returned true")
+      end
+
+      it "HUP reads again what can be, in every process, -w #{workers}" do
+        start('Iodine::Base::Reload.add("the weather") { tell "read by", Process.pid }', workers: workers)
+        pids = [server.pid, *server.children]
+        server.get("/")
+        server.kill("HUP")
+        wait_until("all have read") { pids - server.log.scan(/read by (\d+)/).flatten.map(&:to_i) == [] }
+
+        expect(server.get("/").status).to eq(200)
+      end
+    end
+
+    it "to a worker that has just been forked are not lost" do
+      start(<<~RUBY)
+        Iodine.on_state(:enter_master) do
+          $first ||= system("true") && Process.kill("TERM", File.read("/proc/self/task/\#{Process.pid}/children").to_i)
+        end
+        Iodine.on_state(:on_finish) { tell "left", Process.pid }
+      RUBY
+      server.wait_for_log(/(?:is running.*){2}/m)
+
+      server.wait_for_log(/shutdown. Respawning/)
+    end
+
+    it "TTIN adds a worker, TTOU lets the youngest one leave, and one stays" do
+      start("")
+      first, second = server.children.sort
+      server.kill("TTIN")
+      wait_until("three workers") { server.children.size == 3 }
+      server.kill("TTOU")
+      wait_until("two workers") { server.children.size == 2 }
+      expect(server.children).to contain_exactly(first, second)
+      server.kill("TTOU")
+      wait_until("one worker") { server.children == [first] }
+      server.kill("TTOU")
+      server.wait_for_log(/0 workers would not do/)
+
+      expect(server.get("/").body.to_i).to eq(first)
+    end
+
+    it "CHLD of the application's children are its own business" do
+      start(<<~RUBY)
+        Iodine.on_state(:on_start) do
+          Iodine.run { tell "child said", Process.wait2(spawn("exit 3")).last.exitstatus }
+        end
+      RUBY
+
+      server.wait_for_log(/(?:child said 3.*){2}/m)
+      expect(server.log).not_to include("shutdown")
+    end
+  end
+
+  describe "forked by the application" do
+    [1, 2].each do |workers|
+      it "has neither the server's signal handlers nor its sockets, -w #{workers}" do
+        start(<<~RUBY, workers: workers)
+          Iodine.on_state(:on_start) do
+            Iodine.run do
+              pid = fork do
+                tell "child", Process.pid, Iodine.running?, Iodine.worker?
+                sleep
+              end
+              tell "ended by", Process.wait2(pid).last.termsig
+            end
+          end
+        RUBY
+        pid = server.wait_for_log(/child (\d+) false false/)[1].to_i
+        sockets = ->(id) { Dir.glob("/proc/#{id}/fd/*").map { |fd| File.readlink(fd) }.grep(/socket/) }
+        listening = File.read("/proc/#{pid}/net/tcp").lines.filter_map do |line|
+          fields = line.split
+          "socket:[#{fields[9]}]" if fields[1].end_with?(":#{format("%04X", server.port)}") && fields[3] == "0A"
+        end
+        expect(listening).not_to be_empty
+        expect(sockets.call(pid) & listening).to be_empty
+        Process.kill("TERM", pid)
+
+        server.wait_for_log(/ended by 15/)
+      end
+    end
+
+    it "in the master does not keep the workers from seeing it die" do
+      start("Iodine.on_state(:pre_start) { }\nIodine.run { fork { tell 'child'; sleep } if Iodine.master? }")
+      server.wait_for_log(/child/)
+      workers = server.log.scan(/(\d+) is running/).flatten.map(&:to_i)
+      server.kill("KILL")
+
+      wait_until("no workers") { workers.none? { |pid| Support::ChildProcess.running?(pid) } }
+    end
+  end
+end
