@@ -85,17 +85,20 @@ module Iodine
   #     Iodine.listen(service: :http, port: 3000, handler: app)
   #     Iodine.listen(url: "http://127.0.0.1:3000") { |env| [200, {}, ["hi"]] }
   #     Iodine.listen(service: :http, address: "/run/app.sock", handler: app)
+  #     Iodine.listen(service: :raw, port: 3001) { EchoHandler.new }
   #
   # Options, each of which falls back to DEFAULT_SETTINGS:
   #
   # [url] where to listen, instead of address and port; its scheme stands for the service
-  # [service] `:http` (or `:ws`)
-  # [handler] the Rack application; a block does as well
+  # [service] `:http` (or `:ws`) for a Rack application, `:raw` (or `:tcp`, `:unix`, or none) for raw connections
+  # [handler] the Rack application; for raw connections what is called for each, without arguments, and returns the
+  #           object with its callbacks, or nil to close it. A block does as well
   # [address] host name, IP address, or the path of a Unix socket; nil is every interface
   # [port] Integer or numeric String; 0 is any free port
   # [max_body] largest request body, MiB; 50
   # [max_headers] largest request head, KiB; 32
-  # [timeout] seconds a kept connection may be idle; 40
+  # [timeout] seconds a kept connection may be idle; 40. For raw connections the seconds of silence before their `ping`
+  #           callback, or without one their end; none, and DEFAULT_SETTINGS is not asked
   # [header_timeout] seconds from the first byte of a request to the end of its head; 20
   # [body_timeout] longest pause within a request body, seconds; 30
   # [write_timeout] longest pause of a client that does not read, seconds; 60
@@ -108,7 +111,7 @@ module Iodine
   # [sendfile_root] folder of the files that the application may name by `X-Sendfile` and `X-Accel-Redirect`
   # [max_msg] largest message of a WebSocket, KiB; 256
   # [ping] seconds of silence before a WebSocket or an event stream is sent a ping; 40
-  # [max_pending] what may wait for a WebSocket or an event stream that does not read, MiB; 16
+  # [max_pending] what may wait for a client that does not read, unless it is sent a response, MiB; 16
   # [deflate] whether WebSocket messages are compressed for clients that offer it (permessage-deflate); false
   # [log] a line for each response on stderr: true for the format of iodine 0.7, or `:common`, `:combined`, `:json`
   #

@@ -2,12 +2,12 @@
 
 module Iodine
   module Base
-    # A listening socket and the Rack application behind it.
+    # A listening socket and what is behind it: a Rack application, or what makes handlers of raw connections.
     class Listener
       # Option keys that never come from DEFAULT_SETTINGS.
       NO_DEFAULT = %i[url service body].freeze
 
-      # The Rack application.
+      # The Rack application, or the maker of handlers.
       attr_reader :handler
 
       # Checks the options of Iodine.listen and opens the socket.
@@ -17,7 +17,7 @@ module Iodine
         handler = options[:handler] || deprecated_app(given) || block
         raise ArgumentError, "a :handler is required." unless handler
 
-        new(options, handler)
+        new(options, handler, silence: given[:timeout] || given[:ping])
       end
 
       def self.deprecated_app(given)
@@ -26,20 +26,25 @@ module Iodine
       end
       private_class_method :deprecated_app
 
-      def initialize(options, handler)
+      # +silence+ is the timeout of raw connections. The defaults are those of HTTP, so they say nothing about it.
+      def initialize(options, handler, silence: nil)
         @handler = handler
         @folder = folder(options[:public])
         @sendfile_root = folder(options[:sendfile_root])
         options = options.merge(public: @folder, sendfile_root: @sendfile_root)
         service, tls = options[:url] ? Socket.scheme(options[:url].to_s) : [nil, false]
-        check_service(service || service_named(options[:service]), tls || options[:tls])
-        @socket = Socket.bind(options[:url]&.to_s, address(options), port(options[:port]), options)
+        raise ArgumentError, "TLS is not in this version" if tls || options[:tls]
+
+        @service = service || service_named(options[:service])
+        @socket = bind(options, silence)
         Log.info("Listening on #{self}")
         Log.info("Serving static files from #{@folder}") if @folder
       end
 
       # Has +reactor+ accept connections, for a process with so many threads and workers.
       def serve(reactor, threads:, workers:)
+        return reactor.listen_raw(@socket, load) if @service == :raw
+
         reactor.listen(@socket, load, environment(threads, workers))
       end
 
@@ -62,15 +67,19 @@ module Iodine
 
       private
 
-      def check_service(service, tls)
-        raise ArgumentError, "raw connections are not in this version; use service: :http" unless service == :http
-        raise ArgumentError, "TLS is not in this version" if tls
+      def bind(options, silence)
+        place = [options[:url]&.to_s, address(options), port(options[:port])]
+        return Socket.bind(*place, options) if @service == :http
+        return Socket.bind_raw(*place, options.merge(timeout: silence)) if @handler.respond_to?(:call)
+
+        raise ArgumentError, "the handler of raw connections must have a method call that returns their callbacks, " \
+                             "got #{@handler.inspect}"
       end
 
       # Only the first letter matters.
       def service_named(name)
         case name.to_s
-        when "https", "wss" then raise ArgumentError, "TLS is not in this version"
+        when "https", "wss", /\A.l/ then raise ArgumentError, "TLS is not in this version"
         when /\A[hw]/ then :http
         else :raw
         end

@@ -14,7 +14,7 @@ use iodine_core::net::address::Address;
 use iodine_core::net::listener::BoundSocket;
 use iodine_core::reactor::Reactor;
 use iodine_core::reactor::leader::Leadership;
-use iodine_core::settings::HttpSettings;
+use iodine_core::settings::ListenerSettings;
 use iodine_proto::http1::{Framing, Persistence, ResponseWriter};
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -26,7 +26,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let jobs = Arc::new(JobQueue::default());
     let reactor = Reactor::new(Arc::clone(&jobs))?;
     let handle = reactor.handle();
-    handle.listen(socket.listener(0, Arc::new(HttpSettings::default()))?);
+    handle.listen(socket.listener(0, ListenerSettings::Http(Arc::default()))?);
 
     let leadership = Arc::new(Leadership::new(reactor, true));
     let consumer = Consumer::new(jobs, Arc::clone(&leadership));

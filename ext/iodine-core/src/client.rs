@@ -1,11 +1,12 @@
-//! A WebSocket or an event stream as the application has it: a way to write, and the events to be told of.
+//! A WebSocket, an event stream or a raw connection as the application has it: a way to write, and the events to be
+//! told of.
 //!
 //! Events wait in the client's own mailbox, and one [`Job::Client`] stands for all of them until the mailbox is empty.
 //! So one thread at a time works for a client, in the order of the events, whether the connection still exists or not.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -16,24 +17,34 @@ use crate::handle::{Command, Handle};
 use crate::jobs::Job;
 use crate::reactor::ConnectionId;
 
-/// What a connection was changed to.
+/// What is spoken with a client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Protocol {
     /// RFC 6455.
     WebSocket,
     /// Server-Sent Events (HTML Living Standard, section 9.2).
     Sse,
+    /// Bytes, as the application likes.
+    Raw,
 }
 
 /// What the application is told.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Event {
-    /// The first one.
+    /// The first one of a raw connection that the listener of this number has accepted: the application has to choose
+    /// who is told of the others, or to [`close`](Client::close).
+    Accepted(usize),
+    /// The first one of all others.
     Open,
-    /// A message of a WebSocket; the bytes of a text are UTF-8.
+    /// A message of a WebSocket; the bytes of a text are UTF-8. On a raw connection, what a read has returned.
     Message(Kind, Vec<u8>),
     /// All that was written has left.
     Drained,
+    /// A raw connection has been silent for its timeout.
+    Ping,
+    /// The peer of a raw connection will send nothing more, and may still read. What is written in answer to the
+    /// messages before still leaves; the application then has to [`close`](Client::close).
+    EndOfInput,
     /// The server stops. What is written now still leaves; the application then has to [`close`](Client::close).
     Shutdown,
     /// The last one: the code and the reason of a close frame, or those that stand for its absence.
@@ -46,7 +57,8 @@ pub struct Client(Arc<Shared>);
 
 struct Shared {
     handle: Handle,
-    connection: ConnectionId,
+    /// Set once the reactor has the connection. Commands are carried out in order, so none comes before that.
+    connection: OnceLock<ConnectionId>,
     protocol: Protocol,
     deflate: Option<Deflate>,
     /// For messages that may be compressed.
@@ -58,6 +70,7 @@ struct Shared {
     /// Seconds.
     timeout: AtomicU64,
     wants_drained: AtomicBool,
+    wants_ping: AtomicBool,
     mailbox: Mutex<Mailbox>,
 }
 
@@ -75,33 +88,27 @@ struct Mailbox {
 }
 
 impl Client {
-    /// A client for a connection that is about to change its protocol by [`Handle::upgrade`]. `token` is the number by
-    /// which the application knows it; `timeout` as for [`set_timeout`](Self::set_timeout); `deflate` is the compression
-    /// that the peers of a WebSocket have agreed to.
-    pub fn new(
-        handle: Handle,
-        connection: ConnectionId,
-        protocol: Protocol,
-        token: u64,
-        timeout: Duration,
-        deflate: Option<Deflate>,
-    ) -> Self {
+    /// A client for a connection that the reactor is about to get, or to change by [`Handle::upgrade`]. `timeout` is as
+    /// for [`set_timeout`](Self::set_timeout); `deflate` is the compression that the peers of a WebSocket have agreed to.
+    pub fn new(handle: Handle, protocol: Protocol, timeout: Duration, deflate: Option<Deflate>) -> Self {
+        static TOKEN: AtomicU64 = AtomicU64::new(0);
         Self(Arc::new(Shared {
             handle,
-            connection,
+            connection: OnceLock::new(),
             protocol,
             deflate,
             encoder: Mutex::new(Encoder::new(deflate)),
-            token,
+            token: TOKEN.fetch_add(1, Ordering::Relaxed),
             open: AtomicBool::new(true),
             pending: AtomicUsize::new(0),
             timeout: AtomicU64::new(timeout.as_secs()),
             wants_drained: AtomicBool::new(false),
+            wants_ping: AtomicBool::new(false),
             mailbox: Mutex::default(),
         }))
     }
 
-    /// The number it was made with.
+    /// The number by which the application knows it. No other client of the process has it.
     pub fn token(&self) -> u64 {
         self.0.token
     }
@@ -121,12 +128,13 @@ impl Client {
         self.0.pending.load(Ordering::Relaxed)
     }
 
-    /// Silence after which the peer is sent a ping, in whole seconds; zero is for ever.
+    /// Silence after which the peer is sent a ping, in whole seconds; zero is for ever. After it a raw connection is
+    /// [`Event::Ping`] if that is of interest, and closed if not.
     pub fn timeout(&self) -> Duration {
         Duration::from_secs(self.0.timeout.load(Ordering::Relaxed))
     }
 
-    /// Sets the silence after which the peer is sent a ping. Counts from the last sign of life, at once.
+    /// Sets the [`timeout`](Self::timeout). Counts from the last sign of life, at once.
     pub fn set_timeout(&self, timeout: Duration) {
         self.0.timeout.store(timeout.as_secs(), Ordering::Relaxed);
         self.review();
@@ -135,6 +143,16 @@ impl Client {
     /// Whether [`Event::Drained`] is of interest; it is not at first.
     pub fn want_drained(&self, wanted: bool) {
         self.0.wants_drained.store(wanted, Ordering::Relaxed);
+    }
+
+    /// Whether [`Event::Ping`] is of interest; it is not at first.
+    pub fn want_ping(&self, wanted: bool) {
+        self.0.wants_ping.store(wanted, Ordering::Relaxed);
+    }
+
+    /// Sends bytes as they are, on a raw connection. Never blocks. False: the connection is closed, or about to be.
+    pub fn send_bytes(&self, bytes: Bytes) -> bool {
+        self.write(bytes)
     }
 
     /// Sends a message by WebSocket. Never blocks. False: the connection is closed, or about to be.
@@ -169,7 +187,7 @@ impl Client {
     /// [`CloseCode::NO_STATUS`]. Nothing happens when it is closed already.
     pub fn close(&self, close: Close) {
         if self.0.open.swap(false, Ordering::AcqRel) {
-            self.0.handle.send(Command::CloseClient(self.0.connection, close));
+            self.0.handle.send(Command::CloseClient(self.clone(), close));
         }
     }
 
@@ -201,8 +219,23 @@ impl Client {
         self.0.deflate
     }
 
-    pub(crate) fn connection(&self) -> ConnectionId {
-        self.0.connection
+    /// `None`: the reactor never had it.
+    pub(crate) fn connection(&self) -> Option<ConnectionId> {
+        self.0.connection.get().copied()
+    }
+
+    /// The reactor has the connection. Nothing happens the second time.
+    pub(crate) fn connect(&self, connection: ConnectionId) {
+        let _ = self.0.connection.set(connection);
+    }
+
+    pub(crate) fn wants_ping(&self) -> bool {
+        self.0.wants_ping.load(Ordering::Relaxed)
+    }
+
+    /// Whether the application is being told of something, or is about to be.
+    pub(crate) fn is_busy(&self) -> bool {
+        self.mailbox().has_job
     }
 
     /// Writes are not taken any more.
@@ -255,13 +288,13 @@ impl Client {
         let open = self.is_open();
         if open {
             self.0.pending.fetch_add(1, Ordering::Relaxed);
-            self.0.handle.send(Command::WriteClient(self.0.connection, bytes));
+            self.0.handle.send(Command::WriteClient(self.clone(), bytes));
         }
         open
     }
 
     fn review(&self) {
-        self.0.handle.send(Command::Review(self.0.connection));
+        self.0.handle.send(Command::Review(self.clone()));
     }
 
     fn mailbox(&self) -> MutexGuard<'_, Mailbox> {

@@ -1,7 +1,7 @@
 //! One request and the room for its answer: what travels between the reactor and the application.
 
 use std::fs::File;
-use std::io::{self, Seek, SeekFrom, Write};
+use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -37,6 +37,21 @@ pub struct Exchange {
 }
 
 impl Exchange {
+    /// The bytes that this request and those behind it were read from, for who takes the connection over: they are no
+    /// requests to it. The chunks of a chunked body are lost, its content is not.
+    pub fn into_bytes(self: Box<Self>) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        let mut next = Some(self);
+        while let Some(mut exchange) = next {
+            bytes.extend_from_slice(exchange.head.raw());
+            if let Err(error) = exchange.body.append_to(&mut bytes) {
+                log::error!("a request body could not be read from its temporary file: {error}");
+            }
+            next = exchange.next.take();
+        }
+        bytes
+    }
+
     /// Makes it ready for another request; buffers up to a bound are kept.
     pub fn clear(&mut self) {
         self.head.clear();
@@ -114,6 +129,16 @@ impl RequestBody {
         match &mut self.file {
             Some(file) => file.seek(SeekFrom::Start(0)).map(drop),
             None => Ok(()),
+        }
+    }
+
+    fn append_to(&mut self, bytes: &mut Vec<u8>) -> io::Result<()> {
+        match &mut self.file {
+            Some(file) => file.rewind().and_then(|()| file.read_to_end(bytes)).map(drop),
+            None => {
+                bytes.extend_from_slice(&self.memory);
+                Ok(())
+            }
         }
     }
 

@@ -51,10 +51,10 @@ pub(crate) enum Command {
     /// The response in the exchange is the last of HTTP: from then on the connection is the client's.
     Upgrade(Box<Exchange>, Client),
     /// Bytes of a client, framed.
-    WriteClient(ConnectionId, Bytes),
-    CloseClient(ConnectionId, Close),
-    /// Something that bears on the connection has changed.
-    Review(ConnectionId),
+    WriteClient(Client, Bytes),
+    CloseClient(Client, Close),
+    /// Something that bears on the client's connection has changed.
+    Review(Client),
     Timer(TimerId, Duration),
     CancelTimer(TimerId),
     Listen(Listener),

@@ -47,6 +47,47 @@ pub struct HttpSettings {
     pub mime_types: Arc<MimeTypes>,
 }
 
+/// Limits and deadlines of raw connections.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct RawSettings {
+    /// Silence after which the application is asked for a ping, or the connection is closed; whole seconds. Default: zero,
+    /// which is for ever.
+    pub timeout: Duration,
+    /// What may wait for the peer.
+    pub writes: WriteLimits,
+}
+
+/// What may wait for a peer that does not read, and for how long.
+#[derive(Clone, Copy, Debug)]
+pub struct WriteLimits {
+    /// As [`HttpSettings::max_pending`].
+    pub max_pending: usize,
+    /// As [`HttpSettings::write_timeout`].
+    pub timeout: Duration,
+}
+
+/// What is spoken on the connections of a listener.
+#[derive(Clone, Debug)]
+pub enum ListenerSettings {
+    /// HTTP, with WebSocket and Server-Sent Events.
+    Http(Arc<HttpSettings>),
+    /// Bytes, as the application likes.
+    Raw(RawSettings),
+}
+
+impl HttpSettings {
+    /// The limits of a connection that is no longer HTTP.
+    pub fn writes(&self) -> WriteLimits {
+        WriteLimits { max_pending: self.max_pending, timeout: self.write_timeout }
+    }
+}
+
+impl Default for WriteLimits {
+    fn default() -> Self {
+        HttpSettings::default().writes()
+    }
+}
+
 impl Default for HttpSettings {
     fn default() -> Self {
         Self {

@@ -18,7 +18,7 @@ use iodine_core::net::address::Address;
 use iodine_core::net::listener::BoundSocket;
 use iodine_core::reactor::leader::Leadership;
 use iodine_core::reactor::{Exit, Reactor};
-use iodine_core::settings::HttpSettings;
+use iodine_core::settings::ListenerSettings;
 use iodine_proto::http1::{Framing, Persistence, ResponseWriter};
 
 /// Failure is this late; nothing waits for it otherwise.
@@ -43,7 +43,7 @@ impl Server {
         let jobs = Arc::new(JobQueue::default());
         let reactor = Reactor::new(Arc::clone(&jobs)).unwrap();
         let handle = reactor.handle();
-        handle.listen(socket.listener(0, Arc::new(HttpSettings::default())).unwrap());
+        handle.listen(socket.listener(0, ListenerSettings::Http(Arc::default())).unwrap());
         let leadership = Arc::new(Leadership::new(reactor, true));
         let interrupted = Arc::new(AtomicBool::new(false));
         let (inside_sender, inside) = channel();

@@ -1,22 +1,25 @@
-//! `Iodine::Connection`: a WebSocket or an event stream as the application has it, and the callbacks of its handler.
+//! `Iodine::Connection`: a WebSocket, an event stream or a raw connection as the application has it, and the callbacks
+//! of its handler.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use bytes::Bytes;
 use iodine_core::client::{Client, Event, Protocol};
 use iodine_core::exchange::Exchange;
 use iodine_core::handle::Handle;
-use iodine_proto::websocket::{Close, CloseCode, Deflate, Kind};
+use iodine_proto::websocket::{Close, CloseCode, Kind};
 use magnus::encoding::EncodingCapable;
 use magnus::prelude::*;
+use magnus::rb_sys::AsRawValue;
 use magnus::scan_args::{get_kwargs, scan_args};
 use magnus::typed_data::Obj;
 use magnus::value::{LazyId, Opaque};
 use magnus::{DataTypeFunctions, Error, RHash, RModule, RString, Ruby, StaticSymbol, TypedData, Value, gc, method};
 
-use crate::roots::Root;
+use crate::rack::Applications;
+use crate::roots::{Root, SHARED_FROM, shared_bytes};
 use crate::worker::{is_jump, report};
 
 /// One for each connection: all callbacks get the same object. One that an application makes itself is closed.
@@ -48,18 +51,20 @@ enum Callback {
     Open,
     Message,
     Drained,
+    Ping,
     Shutdown,
     Close,
 }
 
 /// The names of the callbacks, by the numbers of [`Callback`].
-const CALLBACKS: [&str; 5] = ["on_open", "on_message", "on_drained", "on_shutdown", "on_close"];
+const CALLBACKS: [&str; 6] = ["on_open", "on_message", "on_drained", "ping", "on_shutdown", "on_close"];
 static CALLBACK_IDS: [LazyId; CALLBACKS.len()] = [
     LazyId::new(CALLBACKS[0]),
     LazyId::new(CALLBACKS[1]),
     LazyId::new(CALLBACKS[2]),
     LazyId::new(CALLBACKS[3]),
     LazyId::new(CALLBACKS[4]),
+    LazyId::new(CALLBACKS[5]),
 ];
 
 impl DataTypeFunctions for Connection {
@@ -74,33 +79,26 @@ impl DataTypeFunctions for Connection {
     }
 }
 
-/// A client for the connection of `exchange`. `ping` is the silence after which it is sent one.
-pub(crate) fn client(
-    handle: &Handle,
-    exchange: &Exchange,
-    protocol: Protocol,
-    ping: Duration,
-    deflate: Option<Deflate>,
-) -> Client {
-    static TOKEN: AtomicU64 = AtomicU64::new(0);
-    let token = TOKEN.fetch_add(1, Ordering::Relaxed);
-    Client::new(handle.clone(), exchange.connection, protocol, token, ping, deflate)
-}
-
-/// Changes the protocol of a connection: `exchange` has the last answer of HTTP, and the client is the handler's.
+/// Changes the protocol of a connection: `exchange` has the last answer of HTTP, and the client is the handler's. `env` is
+/// what it finds in its `env`.
 pub(crate) fn upgrade(
     ruby: &Ruby,
     handle: &Handle,
     exchange: Box<Exchange>,
     client: Client,
-    (handler, env): (Handler, RHash),
+    (handler, env): (Handler, Option<RHash>),
 ) {
-    client.want_drained(handler.has(Callback::Drained));
-    let state = State { env: Some(env.into()), handler: Some(handler), close: None };
-    let connection = Connection { client: Some(client.clone()), state: Mutex::new(state) };
-    let root = Root::new(ruby.obj_wrap(connection).as_value());
-    living().insert(client.token(), root);
+    introduce(ruby, &client, handler, env);
     handle.upgrade(exchange, client);
+}
+
+/// Gives a client to a handler. The handler is told nothing yet.
+fn introduce(ruby: &Ruby, client: &Client, handler: Handler, env: Option<RHash>) -> Obj<Connection> {
+    handler.note_wishes(client);
+    let state = State { env: env.map(Opaque::from), handler: Some(handler), close: None };
+    let connection = ruby.obj_wrap(Connection { client: Some(client.clone()), state: Mutex::new(state) });
+    living().insert(client.token(), Root::new(connection.as_value()));
+    connection
 }
 
 /// Tells a handler that the connection it was meant for did not come about.
@@ -119,12 +117,19 @@ pub(crate) fn refuse(ruby: &Ruby, handler: Handler, env: RHash) -> Result<(), Er
 ///
 /// # Errors
 /// Only when Ruby ends the thread; what is left is for another one then.
-pub(crate) fn deliver(ruby: &Ruby, client: &Client) -> Result<(), Error> {
-    let Some(connection) = living().get(&client.token()).map(|root| root.value(ruby)) else { return Ok(()) };
-    let connection = Obj::<Connection>::try_convert(connection)?;
+pub(crate) fn deliver(ruby: &Ruby, applications: &Applications, client: &Client) -> Result<(), Error> {
+    let known = living().get(&client.token()).map(|root| root.value(ruby));
+    let mut connection = known.map(Obj::<Connection>::try_convert).transpose()?;
     for _ in 0..EVENTS_A_JOB {
         let Some(event) = client.next_event() else { return Ok(()) };
-        let told = tell(ruby, client, connection, event);
+        let told = match (event, connection) {
+            (Event::Accepted(listener), _) => {
+                accept(ruby, applications, client, listener).map(|accepted| connection = accepted)
+            }
+            (event, Some(connection)) => tell(ruby, client, connection, event),
+            // Nobody wanted the connection.
+            (_, None) => Ok(()),
+        };
         if told.is_err() {
             client.requeue();
             return told;
@@ -140,9 +145,50 @@ fn living() -> MutexGuard<'static, HashMap<u64, Root>> {
     LIVING.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// Asks the application of a listener for the handler of a connection. `None`: it has none, and the connection closes.
+///
+/// # Errors
+/// Only when Ruby ends the thread.
+fn accept(
+    ruby: &Ruby,
+    applications: &Applications,
+    client: &Client,
+    listener: usize,
+) -> Result<Option<Obj<Connection>>, Error> {
+    static CALL: LazyId = LazyId::new("call");
+    // A listener is added to `applications` before it accepts.
+    let Some(application) = applications.find_raw(listener) else { return Ok(None) };
+    let object: Result<Value, Error> = application.value(ruby).funcall(*CALL, ());
+    match object.and_then(|object| if is_object(object) { Handler::new(object).map(Some) } else { Ok(None) }) {
+        Ok(Some(handler)) => {
+            let connection = introduce(ruby, client, handler, None);
+            call(ruby, connection, Callback::Open, None)?;
+            return Ok(Some(connection));
+        }
+        Ok(None) => {}
+        Err(error) if is_jump(&error) => {
+            client.close(nothing_said());
+            return Err(error);
+        }
+        Err(error) => report(ruby, &error, "the handler of a raw listener raised"),
+    }
+    client.close(nothing_said());
+    Ok(None)
+}
+
+/// Whether something can be a handler at all.
+fn is_object(value: Value) -> bool {
+    value.to_bool() && !value.is_kind_of(Ruby::get_with(value).class_true_class())
+}
+
 fn tell(ruby: &Ruby, client: &Client, connection: Obj<Connection>, event: Event) -> Result<(), Error> {
     match event {
-        Event::Open => call(ruby, connection, Callback::Open, None),
+        Event::Open | Event::Accepted(_) => call(ruby, connection, Callback::Open, None),
+        Event::Ping => call(ruby, connection, Callback::Ping, None),
+        Event::EndOfInput => {
+            client.close(nothing_said());
+            Ok(())
+        }
         Event::Drained => call(ruby, connection, Callback::Drained, None),
         Event::Message(kind, data) => {
             let message = match kind {
@@ -167,9 +213,19 @@ fn tell(ruby: &Ruby, client: &Client, connection: Obj<Connection>, event: Event)
     }
 }
 
-/// Calls a method of the handler, if it has it. What it raises is logged.
+/// Calls a method of the connection's handler, if it has it. What it raises is logged.
 fn call(ruby: &Ruby, connection: Obj<Connection>, callback: Callback, data: Option<RString>) -> Result<(), Error> {
     let handler = connection.state().handler;
+    call_handler(ruby, handler, connection, callback, data)
+}
+
+fn call_handler(
+    ruby: &Ruby,
+    handler: Option<Handler>,
+    connection: Obj<Connection>,
+    callback: Callback,
+    data: Option<RString>,
+) -> Result<(), Error> {
     let Some(handler) = handler.filter(|handler| handler.has(callback)) else { return Ok(()) };
     let (object, name) = (ruby.get_inner(handler.object), *CALLBACK_IDS[callback as usize]);
     let called: Result<Value, Error> = match data {
@@ -197,6 +253,12 @@ impl Handler {
         Ok(Self { object: object.into(), callbacks })
     }
 
+    /// Lets the client know what to tell.
+    fn note_wishes(&self, client: &Client) {
+        client.want_drained(self.has(Callback::Drained));
+        client.want_ping(self.has(Callback::Ping));
+    }
+
     fn has(&self, callback: Callback) -> bool {
         self.callbacks[callback as usize]
     }
@@ -216,7 +278,8 @@ impl Connection {
         let Some(client) = &this.client else { return Ok(false) };
         match client.protocol() {
             Protocol::WebSocket if arguments.keywords.is_empty() => Ok(write_message(ruby, client, data)),
-            Protocol::WebSocket => {
+            Protocol::Raw if arguments.keywords.is_empty() => Ok(write_bytes(client, data)),
+            Protocol::WebSocket | Protocol::Raw => {
                 Err(Error::new(ruby.exception_arg_error(), "event:, id: and retry: are for event streams"))
             }
             Protocol::Sse => write_event(ruby, client, data, arguments.keywords),
@@ -254,6 +317,7 @@ impl Connection {
         Some(match client.protocol() {
             Protocol::WebSocket => ruby.sym_new("websocket"),
             Protocol::Sse => ruby.sym_new("sse"),
+            Protocol::Raw => ruby.sym_new("raw"),
         })
     }
 
@@ -284,15 +348,16 @@ impl Connection {
         if !object.to_bool() {
             return Self::close(ruby, &this, &[]);
         }
-        let before = Self::handler(ruby, &this);
-        if before.is_some_and(|before| before.equal(object).unwrap_or(false)) {
+        if Self::handler(ruby, &this).is_some_and(|before| before.as_raw() == object.as_raw()) {
             return Ok(());
         }
         let handler = Handler::new(object)?;
-        call(ruby, this, Callback::Close, None)?;
-        this.state().handler = Some(handler);
-        client.want_drained(handler.has(Callback::Drained));
-        call(ruby, this, Callback::Open, None)
+        // Replaced first: an `on_close` that sets a handler as well replaces the new one, and not its own for ever.
+        let before = this.state().handler.replace(handler);
+        handler.note_wishes(client);
+        call_handler(ruby, before, this, Callback::Close, None)?;
+        let is_replaced = Self::handler(ruby, &this).is_none_or(|now| now.as_raw() != object.as_raw());
+        if is_replaced { Ok(()) } else { call(ruby, this, Callback::Open, None) }
     }
 
     fn close_code(&self) -> Option<u16> {
@@ -334,6 +399,16 @@ fn write_message(ruby: &Ruby, client: &Client, data: RString) -> bool {
     client.send_message(kind, payload)
 }
 
+/// A large String is not copied: the connection keeps it until it has left.
+fn write_bytes(client: &Client, data: RString) -> bool {
+    if data.len() >= SHARED_FROM {
+        return client.is_open() && client.send_bytes(shared_bytes(data));
+    }
+    // SAFETY: no Ruby code runs while the content is copied.
+    let bytes = Bytes::copy_from_slice(unsafe { data.as_slice() });
+    client.send_bytes(bytes)
+}
+
 fn write_event(ruby: &Ruby, client: &Client, data: RString, keywords: RHash) -> Result<bool, Error> {
     type Optional = (Option<Option<RString>>, Option<Option<RString>>, Option<Option<u64>>);
     let keywords = get_kwargs::<_, (), Optional, ()>(keywords, &[], &["event", "id", "retry"])?;
@@ -348,6 +423,11 @@ fn write_event(ruby: &Ruby, client: &Client, data: RString, keywords: RHash) -> 
         client.send_event(data.as_slice(), event, id, retry)
     };
     sent.map_err(|error| Error::new(ruby.exception_arg_error(), error.to_string()))
+}
+
+/// A close without a code.
+fn nothing_said() -> Close {
+    Close { code: CloseCode::NO_STATUS, reason: String::new() }
 }
 
 /// Events of one client that a thread takes before it looks at other jobs.

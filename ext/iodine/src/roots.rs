@@ -37,6 +37,9 @@ impl Drop for Root {
     }
 }
 
+/// Strings from this size on are not copied: below it a copy is cheaper than to keep the String.
+pub(crate) const SHARED_FROM: usize = 16 << 10;
+
 /// The bytes of a String, not copied: for a socket to write while Ruby goes on.
 pub(crate) fn shared_bytes(string: RString) -> Bytes {
     // A frozen copy shares the content; when the application changes its String later, Ruby gives that one new memory.

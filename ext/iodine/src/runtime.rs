@@ -103,9 +103,16 @@ impl Runtime {
 
     /// Accepts connections on a socket for a Rack application.
     fn listen(ruby: &Ruby, this: &Self, socket: &Socket, app: Value, env: RHash) -> Result<(), Error> {
-        let id = this.applications.add(Application::new(app, env, socket.settings()));
-        let listener = socket.listener(ruby, id)?;
-        this.handle.listen(listener);
+        let settings = socket.http_settings(ruby)?;
+        let id = this.applications.add(Application::new(app, env, settings));
+        this.handle.listen(socket.listener(ruby, id)?);
+        Ok(())
+    }
+
+    /// Accepts raw connections on a socket. `handler` is called for each, and returns its callbacks.
+    fn listen_raw(ruby: &Ruby, this: &Self, socket: &Socket, handler: Value) -> Result<(), Error> {
+        let id = this.applications.add_raw(handler);
+        this.handle.listen(socket.listener(ruby, id)?);
         Ok(())
     }
 
@@ -195,6 +202,7 @@ pub(crate) fn init(ruby: &Ruby, base: RModule) -> Result<(), Error> {
     class.define_method("pause", method!(Runtime::pause, 0))?;
     class.define_method("drain", method!(Runtime::drain, 2))?;
     class.define_method("listen", method!(Runtime::listen, 3))?;
+    class.define_method("listen_raw", method!(Runtime::listen_raw, 2))?;
     class.define_method("work", method!(Runtime::work, 0))?;
     class.define_method("push_task", method!(Runtime::push_task, 1))?;
     class.define_method("set_timer", method!(Runtime::set_timer, 2))?;

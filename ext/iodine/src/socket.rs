@@ -13,7 +13,7 @@ use iodine_core::files::{FileSettings, Files};
 use iodine_core::net::Listener;
 use iodine_core::net::address::{Address, Scheme, Service, Url};
 use iodine_core::net::listener::BoundSocket;
-use iodine_core::settings::HttpSettings;
+use iodine_core::settings::{HttpSettings, ListenerSettings, RawSettings, WriteLimits};
 use iodine_proto::websocket::DeflateSettings;
 use magnus::prelude::*;
 use magnus::{Error, RHash, RModule, Ruby, StaticSymbol, TryConvert, Value, function, method};
@@ -21,11 +21,11 @@ use magnus::{Error, RHash, RModule, Ruby, StaticSymbol, TryConvert, Value, funct
 #[magnus::wrap(class = "Iodine::Base::Socket", free_immediately)]
 pub(crate) struct Socket {
     bound: BoundSocket,
-    http: Arc<HttpSettings>,
+    settings: ListenerSettings,
 }
 
 impl Socket {
-    /// Binds and listens.
+    /// Binds and listens for HTTP.
     ///
     /// `url` wins over `address` and `port`. `settings` are those of `Iodine.listen`.
     fn bind(
@@ -35,26 +35,56 @@ impl Socket {
         port: Option<i64>,
         settings: RHash,
     ) -> Result<Self, Error> {
+        let settings = ListenerSettings::Http(Arc::new(http_settings(ruby, settings)?));
+        Self::open(ruby, url, address, port, settings)
+    }
+
+    /// As `bind`, for raw connections.
+    fn bind_raw(
+        ruby: &Ruby,
+        url: Option<String>,
+        address: Option<PathBuf>,
+        port: Option<i64>,
+        settings: RHash,
+    ) -> Result<Self, Error> {
+        let settings = ListenerSettings::Raw(raw_settings(ruby, settings)?);
+        Self::open(ruby, url, address, port, settings)
+    }
+
+    fn open(
+        ruby: &Ruby,
+        url: Option<String>,
+        address: Option<PathBuf>,
+        port: Option<i64>,
+        settings: ListenerSettings,
+    ) -> Result<Self, Error> {
         let address = match url {
             Some(url) => Url::parse(&url).map(|url| url.address),
             None => Address::new(address.map(OsString::from).as_deref(), port),
         }
         .map_err(|error| not_opened(ruby, &error.to_string()))?;
-        let http = Arc::new(http_settings(ruby, settings)?);
         let bound = BoundSocket::bind(&address).map_err(|error| not_opened(ruby, &format!("{address}: {error}")))?;
-        Ok(Self { bound, http })
+        Ok(Self { bound, settings })
     }
 
     /// A handle on the socket for a reactor.
     pub(crate) fn listener(&self, ruby: &Ruby, id: usize) -> Result<Listener, Error> {
-        self.bound.listener(id, Arc::clone(&self.http)).map_err(|error| {
+        self.bound.listener(id, self.settings.clone()).map_err(|error| {
             Error::new(ruby.exception_runtime_error(), format!("the listening socket could not be shared: {error}"))
         })
     }
 
     /// The limits of what it serves, and its files.
-    pub(crate) fn settings(&self) -> Arc<HttpSettings> {
-        Arc::clone(&self.http)
+    ///
+    /// # Errors
+    /// When it does not listen for HTTP.
+    pub(crate) fn http_settings(&self, ruby: &Ruby) -> Result<Arc<HttpSettings>, Error> {
+        match &self.settings {
+            ListenerSettings::Http(settings) => Ok(Arc::clone(settings)),
+            ListenerSettings::Raw(_) => {
+                Err(Error::new(ruby.exception_arg_error(), "the socket is for raw connections"))
+            }
+        }
     }
 
     /// `[host or nil, port]`, or `[path, nil]`
@@ -85,21 +115,8 @@ fn not_opened(ruby: &Ruby, reason: &str) -> Error {
 /// What `Iodine.listen` was told: MiB, KiB and seconds; nil and 0 leave the default.
 fn http_settings(ruby: &Ruby, given: RHash) -> Result<HttpSettings, Error> {
     let mut settings = HttpSettings::default();
-    let number = |name: &str| -> Result<Option<u64>, Error> {
-        let value = given.get(ruby.to_symbol(name)).and_then(|value| i64::try_convert(value).ok());
-        match value {
-            None | Some(0) => Ok(None),
-            Some(value) => u64::try_from(value).map(Some).map_err(|_| {
-                Error::new(ruby.exception_range_error(), format!("{name} must not be negative; got {value}"))
-            }),
-        }
-    };
-    let set_time = |name: &str, field: &mut Duration| -> Result<(), Error> {
-        if let Some(seconds) = number(name)? {
-            *field = Duration::from_secs(seconds);
-        }
-        Ok(())
-    };
+    let number = |name| number(ruby, given, name);
+    let set_time = |name, field: &mut Duration| set_time(ruby, given, name, field);
     set_time("timeout", &mut settings.keep_alive)?;
     set_time("header_timeout", &mut settings.header_timeout)?;
     set_time("body_timeout", &mut settings.body_timeout)?;
@@ -114,14 +131,52 @@ fn http_settings(ruby: &Ruby, given: RHash) -> Result<HttpSettings, Error> {
     if let Some(kibibytes) = number("max_msg")? {
         settings.max_message = usize::try_from(kibibytes.saturating_mul(1 << 10)).unwrap_or(usize::MAX);
     }
-    if let Some(mebibytes) = number("max_pending")? {
-        settings.max_pending = usize::try_from(mebibytes.saturating_mul(1 << 20)).unwrap_or(usize::MAX);
-    }
+    set_max_pending(ruby, given, &mut settings.max_pending)?;
     let deflates = given.get(ruby.to_symbol("deflate")).is_some_and(|value| value.to_bool());
     settings.deflate = deflates.then(DeflateSettings::default);
     settings.log = log_format(ruby, given)?;
     set_files(ruby, given, &mut settings)?;
     Ok(settings)
+}
+
+/// What `Iodine.listen` was told of raw connections.
+fn raw_settings(ruby: &Ruby, given: RHash) -> Result<RawSettings, Error> {
+    let mut settings = RawSettings::default();
+    set_time(ruby, given, "timeout", &mut settings.timeout)?;
+    settings.writes = write_limits(ruby, given)?;
+    Ok(settings)
+}
+
+/// `max_pending:` and `write_timeout:`.
+fn write_limits(ruby: &Ruby, given: RHash) -> Result<WriteLimits, Error> {
+    let mut limits = WriteLimits::default();
+    set_max_pending(ruby, given, &mut limits.max_pending)?;
+    set_time(ruby, given, "write_timeout", &mut limits.timeout)?;
+    Ok(limits)
+}
+
+fn set_max_pending(ruby: &Ruby, given: RHash, field: &mut usize) -> Result<(), Error> {
+    if let Some(mebibytes) = number(ruby, given, "max_pending")? {
+        *field = usize::try_from(mebibytes.saturating_mul(1 << 20)).unwrap_or(usize::MAX);
+    }
+    Ok(())
+}
+
+fn set_time(ruby: &Ruby, given: RHash, name: &str, field: &mut Duration) -> Result<(), Error> {
+    if let Some(seconds) = number(ruby, given, name)? {
+        *field = Duration::from_secs(seconds);
+    }
+    Ok(())
+}
+
+/// `None` for nil, 0, and what is no Integer.
+fn number(ruby: &Ruby, given: RHash, name: &str) -> Result<Option<u64>, Error> {
+    match given.get(ruby.to_symbol(name)).and_then(|value| i64::try_convert(value).ok()) {
+        None | Some(0) => Ok(None),
+        Some(value) => u64::try_from(value)
+            .map(Some)
+            .map_err(|_| Error::new(ruby.exception_range_error(), format!("{name} must not be negative; got {value}"))),
+    }
 }
 
 /// `public:` and `sendfile_root:` are absolute paths, `cache_control:` and `immutable:` false or "" for none,
@@ -200,6 +255,7 @@ fn scheme(ruby: &Ruby, url: String) -> Result<(Option<StaticSymbol>, bool), Erro
 pub(crate) fn init(ruby: &Ruby, base: RModule) -> Result<(), Error> {
     let class = base.define_class("Socket", ruby.class_object())?;
     class.define_singleton_method("bind", function!(Socket::bind, 4))?;
+    class.define_singleton_method("bind_raw", function!(Socket::bind_raw, 4))?;
     class.define_singleton_method("scheme", function!(scheme, 1))?;
     class.define_method("address", method!(Socket::address, 0))?;
     class.define_method("close", method!(Socket::close, 0))?;

@@ -56,7 +56,7 @@ fn run(ruby: &Ruby, handle: &Handle, applications: &Arc<Applications>, job: Job)
     static IDLE: LazyId = LazyId::new("idle");
     match job {
         Job::Request(exchange) => serve(ruby, handle, applications, exchange),
-        Job::Client(client) => connection::deliver(ruby, &client),
+        Job::Client(client) => connection::deliver(ruby, applications, &client),
         Job::Timer(id) => scheduler(ruby)?.funcall::<_, _, Value>(*FIRE, (id.0,)).map(drop),
         Job::Task(id) => scheduler(ruby)?.funcall::<_, _, Value>(*RUN_TASK, (id,)).map(drop),
         Job::Idle => scheduler(ruby)?.funcall::<_, _, Value>(*IDLE, ()).map(drop),

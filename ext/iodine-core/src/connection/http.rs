@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use iodine_proto::http1::{self, BodyReader, HeadReader, Refusal};
-use iodine_proto::websocket;
 
 use super::Turn;
 use crate::access_log::Entry;
@@ -40,7 +39,7 @@ pub(crate) struct Http {
     refused: Option<u16>,
     /// The client waits for "100 Continue" before it sends the body.
     expecting: bool,
-    /// A request to change to WebSocket was read: what follows may be no HTTP, and waits for the answer.
+    /// A request to change the protocol was read: what follows may be no HTTP, and waits for the answer.
     upgrading: bool,
     /// No further request is read.
     last: bool,
@@ -138,9 +137,12 @@ impl Http {
     /// The peer will send nothing more.
     pub(crate) fn end_of_input(&mut self) {
         self.last = true;
-        self.incoming = None;
         self.expecting = false;
-        self.input = Vec::new();
+        // The application may still take the connection over, and what came behind its request.
+        if self.in_flight == 0 {
+            self.incoming = None;
+            self.input = Vec::new();
+        }
     }
 
     /// Whether more bytes are welcome now.
@@ -197,7 +199,9 @@ impl Http {
     /// Writes the last answer of HTTP; gives back the bytes that came behind the request.
     pub(crate) fn upgrade(&mut self, exchange: &mut Exchange, turn: &mut Turn, out: &mut WriteQueue) -> Vec<u8> {
         self.write_answer(exchange, turn, out);
-        self.take_input()
+        let mut bytes = exchange.next.take().map(Exchange::into_bytes).unwrap_or_default();
+        bytes.append(&mut self.take_input());
+        bytes
     }
 
     pub(crate) fn settings(&self) -> &Arc<HttpSettings> {
@@ -207,8 +211,9 @@ impl Http {
     /// Bytes that nobody has been given as a request yet, for who takes the connection over.
     pub(crate) fn take_input(&mut self) -> Vec<u8> {
         let mut bytes = Vec::new();
-        for exchange in self.ready.drain(..) {
-            bytes.extend_from_slice(exchange.head.raw());
+        let begun = self.incoming.take().map(|incoming| incoming.exchange);
+        for exchange in self.ready.drain(..).chain(begun) {
+            bytes.append(&mut Exchange::into_bytes(exchange));
         }
         bytes.append(&mut self.input);
         bytes
@@ -352,7 +357,7 @@ impl Http {
         exchange.peer = Some(Arc::clone(&self.peer));
         exchange.received = Some(turn.now);
         self.last = !exchange.head.keep_alive();
-        self.upgrading = websocket::is_upgrade(&exchange.head);
+        self.upgrading = exchange.head.upgrade().is_some();
         self.ready.push_back(exchange);
     }
 

@@ -1,6 +1,5 @@
-//! What WebSockets and event streams have in common: writes of the application, events for it, and its silence.
+//! What WebSockets, event streams and raw connections have in common: writes of the application, events for it, and its silence.
 
-use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
@@ -9,11 +8,11 @@ use iodine_proto::websocket::Close;
 use super::Turn;
 use crate::client::{Client, Event};
 use crate::net::write_queue::WriteQueue;
-use crate::settings::HttpSettings;
+use crate::settings::WriteLimits;
 
 pub(crate) struct Live {
     client: Client,
-    settings: Arc<HttpSettings>,
+    writes: WriteLimits,
     /// Writes of the application in the write queue.
     queued: usize,
     /// Something was written since the queue was empty.
@@ -24,9 +23,12 @@ pub(crate) struct Live {
 }
 
 impl Live {
-    pub(super) fn new(client: Client, settings: Arc<HttpSettings>, turn: &mut Turn) -> Self {
-        let live = Self { client, settings, queued: 0, has_written: true, alive_at: turn.now, finished: false };
-        live.tell(Event::Open, turn);
+    /// `first` is what the client is told before all else, unless it knows that already.
+    pub(super) fn new(client: Client, writes: WriteLimits, first: Option<Event>, turn: &mut Turn) -> Self {
+        let live = Self { client, writes, queued: 0, has_written: true, alive_at: turn.now, finished: false };
+        if let Some(first) = first {
+            live.tell(first, turn);
+        }
         if turn.draining {
             live.tell(Event::Shutdown, turn);
         }
@@ -81,8 +83,18 @@ impl Live {
         (!timeout.is_zero()).then(|| self.alive_at + timeout)
     }
 
-    pub(super) fn settings(&self) -> &HttpSettings {
-        &self.settings
+    /// Whether the application works for the client, or is about to.
+    pub(super) fn is_busy(&self) -> bool {
+        self.client.is_busy()
+    }
+
+    /// Whether the application wants to be told of silence.
+    pub(super) fn wants_ping(&self) -> bool {
+        self.client.wants_ping()
+    }
+
+    pub(super) fn writes(&self) -> WriteLimits {
+        self.writes
     }
 
     /// A ping goes out.

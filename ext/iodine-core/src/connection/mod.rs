@@ -4,6 +4,7 @@ pub(crate) mod gate;
 pub(crate) mod http;
 mod live;
 mod protocol;
+mod raw;
 mod sse;
 mod websocket;
 
@@ -17,7 +18,7 @@ use bytes::Bytes;
 use iodine_proto::websocket::Close;
 
 use crate::access_log::AccessLog;
-use crate::client::{self, Client, abnormal};
+use crate::client::{self, Client, Event, abnormal};
 use crate::exchange::Exchange;
 use crate::handle::Hijacked;
 use crate::jobs::Job;
@@ -26,9 +27,10 @@ use crate::net::write_queue::{Flushed, WriteQueue};
 use crate::reactor::ConnectionId;
 use gate::Gate;
 use http::{Http, Waiting};
-use protocol::Protocol;
 use sse::Sse;
 use websocket::WebSocket;
+
+pub(crate) use protocol::Protocol;
 
 /// How long a closing connection waits for the peer to take the last answer and close as well.
 const LINGER: Duration = Duration::from_secs(2);
@@ -128,10 +130,10 @@ pub(crate) enum Verdict {
 }
 
 impl Connection {
-    pub(crate) fn new(id: ConnectionId, stream: Stream, http: Http) -> Self {
+    pub(crate) fn new(id: ConnectionId, stream: Stream, protocol: Protocol) -> Self {
         Self {
             id,
-            protocol: Protocol::Http(Box::new(http)),
+            protocol,
             stream,
             out: WriteQueue::default(),
             readable: false,
@@ -235,9 +237,11 @@ impl Connection {
         let Some(http) = self.protocol.http() else { return };
         let input = http.upgrade(exchange, turn, &mut self.out);
         let settings = Arc::clone(http.settings());
+        let writes = settings.writes();
         self.protocol = match client.protocol() {
-            client::Protocol::WebSocket => Protocol::WebSocket(Box::new(WebSocket::new(client, settings, turn))),
-            client::Protocol::Sse => Protocol::Sse(Box::new(Sse::new(client, settings, turn))),
+            client::Protocol::WebSocket => Protocol::WebSocket(Box::new(WebSocket::new(client, &settings, turn))),
+            client::Protocol::Sse => Protocol::Sse(Box::new(Sse::new(client, writes, turn))),
+            client::Protocol::Raw => Protocol::raw(client, writes, Some(Event::Open), turn),
         };
         self.protocol.receive(self.id, &input, turn, &mut self.out);
         if self.ended {
@@ -251,6 +255,7 @@ impl Connection {
             Protocol::Http(_) => {}
             Protocol::WebSocket(socket) => socket.write(bytes, &mut self.out),
             Protocol::Sse(stream) => stream.write(bytes, turn, &mut self.out),
+            Protocol::Raw(raw) => raw.write(bytes, turn, &mut self.out),
         }
     }
 
@@ -260,6 +265,7 @@ impl Connection {
             Protocol::Http(_) => {}
             Protocol::WebSocket(socket) => socket.close(&close, turn, &mut self.out),
             Protocol::Sse(stream) => stream.close(close, turn),
+            Protocol::Raw(raw) => raw.close(close, turn),
         }
     }
 
@@ -281,7 +287,7 @@ impl Connection {
     pub(crate) fn settle(&mut self, turn: &mut Turn) -> Verdict {
         match self.flush(turn.now) {
             Ok(Flushed::All) => self.after_flush(turn),
-            Ok(Flushed::Blocked) if self.out.memory() > self.protocol.max_pending() => {
+            Ok(Flushed::Blocked) if self.out.memory() > self.protocol.writes().max_pending => {
                 log::warn!("a client reads too slowly: it is closed, {} bytes unsent", self.out.memory());
                 Verdict::Close
             }
@@ -359,7 +365,7 @@ impl Connection {
         }
         if flushed == Flushed::Blocked {
             self.writable = false;
-            self.deadline = Some(now + self.protocol.settings().write_timeout);
+            self.deadline = Some(now + self.protocol.writes().timeout);
         }
         Ok(flushed)
     }

@@ -5,25 +5,33 @@ use std::time::Instant;
 use super::Turn;
 use super::http::{Http, Waiting};
 use super::live::Live;
+use super::raw::Raw;
 use super::sse::Sse;
 use super::websocket::WebSocket;
+use crate::client::{Client, Event};
 use crate::net::write_queue::WriteQueue;
 use crate::reactor::ConnectionId;
-use crate::settings::HttpSettings;
+use crate::settings::WriteLimits;
 
-/// The state of the protocol. It begins as HTTP, and is changed at most once.
+/// The state of the protocol. HTTP is changed at most once.
 pub(crate) enum Protocol {
     Http(Box<Http>),
     WebSocket(Box<WebSocket>),
     Sse(Box<Sse>),
+    Raw(Box<Raw>),
 }
 
 impl Protocol {
+    /// A raw connection. `first` is what its client is told first, unless it knows that already.
+    pub(crate) fn raw(client: Client, writes: WriteLimits, first: Option<Event>, turn: &mut Turn) -> Self {
+        Self::Raw(Box::new(Raw::new(client, writes, first, turn)))
+    }
+
     /// HTTP, unless that has ended.
     pub(super) fn http(&mut self) -> Option<&mut Http> {
         match self {
             Self::Http(http) => Some(http),
-            Self::WebSocket(_) | Self::Sse(_) => None,
+            Self::WebSocket(_) | Self::Sse(_) | Self::Raw(_) => None,
         }
     }
 
@@ -33,6 +41,7 @@ impl Protocol {
             Self::Http(_) => None,
             Self::WebSocket(socket) => Some(&mut socket.live),
             Self::Sse(stream) => Some(&mut stream.live),
+            Self::Raw(raw) => Some(&mut raw.live),
         }
     }
 
@@ -42,6 +51,7 @@ impl Protocol {
             Self::Http(http) => http.receive(id, data, turn, out),
             Self::WebSocket(socket) => socket.receive(data, turn, out),
             Self::Sse(_) => {}
+            Self::Raw(raw) => raw.receive(data, turn),
         }
     }
 
@@ -51,6 +61,7 @@ impl Protocol {
             Self::Http(http) => http.end_of_input(),
             Self::WebSocket(socket) => socket.end_of_input(turn),
             Self::Sse(stream) => stream.end_of_input(turn),
+            Self::Raw(raw) => raw.end_of_input(turn),
         }
     }
 
@@ -60,6 +71,7 @@ impl Protocol {
             Self::Http(http) => http.wants_input(),
             Self::WebSocket(socket) => socket.wants_input(),
             Self::Sse(stream) => !stream.live.is_finished(),
+            Self::Raw(raw) => raw.wants_input(),
         }
     }
 
@@ -69,6 +81,7 @@ impl Protocol {
             Self::Http(http) => http.is_finished(),
             Self::WebSocket(socket) => socket.live.is_finished(),
             Self::Sse(stream) => stream.live.is_finished(),
+            Self::Raw(raw) => raw.live.is_finished(),
         }
     }
 
@@ -78,6 +91,7 @@ impl Protocol {
             Self::Http(http) => http.has_unread(),
             Self::WebSocket(socket) => socket.unread,
             Self::Sse(_) => false,
+            Self::Raw(_) => true,
         }
     }
 
@@ -85,7 +99,7 @@ impl Protocol {
     pub(super) fn is_idle(&self) -> bool {
         match self {
             Self::Http(http) => http.waiting() == Waiting::Idle,
-            Self::WebSocket(_) | Self::Sse(_) => false,
+            Self::WebSocket(_) | Self::Sse(_) | Self::Raw(_) => false,
         }
     }
 
@@ -95,6 +109,7 @@ impl Protocol {
             Self::Http(http) => http.deadline(now),
             Self::WebSocket(socket) => socket.deadline(),
             Self::Sse(stream) => stream.deadline(),
+            Self::Raw(raw) => raw.deadline(),
         }
     }
 
@@ -104,22 +119,17 @@ impl Protocol {
             Self::Http(http) => http.time_out(id, turn, out),
             Self::WebSocket(socket) => socket.time_out(turn, out),
             Self::Sse(stream) => stream.time_out(turn, out),
+            Self::Raw(raw) => raw.time_out(turn),
         }
     }
 
-    /// Bytes that may wait for the peer. Producers of HTTP wait themselves.
-    pub(super) fn max_pending(&self) -> usize {
+    /// What may wait for the peer. Producers of HTTP wait themselves, so there is no bound on its bytes.
+    pub(super) fn writes(&self) -> WriteLimits {
         match self {
-            Self::Http(_) => usize::MAX,
-            Self::WebSocket(_) | Self::Sse(_) => self.settings().max_pending,
-        }
-    }
-
-    pub(super) fn settings(&self) -> &HttpSettings {
-        match self {
-            Self::Http(http) => http.settings(),
-            Self::WebSocket(socket) => socket.live.settings(),
-            Self::Sse(stream) => stream.live.settings(),
+            Self::Http(http) => WriteLimits { max_pending: usize::MAX, timeout: http.settings().write_timeout },
+            Self::WebSocket(socket) => socket.live.writes(),
+            Self::Sse(stream) => stream.live.writes(),
+            Self::Raw(raw) => raw.live.writes(),
         }
     }
 }

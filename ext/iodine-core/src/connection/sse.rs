@@ -1,6 +1,5 @@
 //! Server-Sent Events on one connection: events go out, and what comes in is thrown away.
 
-use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
@@ -9,17 +8,17 @@ use iodine_proto::websocket::Close;
 
 use super::Turn;
 use super::live::Live;
-use crate::client::{Client, abnormal};
+use crate::client::{Client, Event, abnormal};
 use crate::net::write_queue::WriteQueue;
-use crate::settings::HttpSettings;
+use crate::settings::WriteLimits;
 
 pub(crate) struct Sse {
     pub(super) live: Live,
 }
 
 impl Sse {
-    pub(super) fn new(client: Client, settings: Arc<HttpSettings>, turn: &mut Turn) -> Self {
-        Self { live: Live::new(client, settings, turn) }
+    pub(super) fn new(client: Client, writes: WriteLimits, turn: &mut Turn) -> Self {
+        Self { live: Live::new(client, writes, Some(Event::Open), turn) }
     }
 
     pub(super) fn write(&mut self, bytes: Bytes, turn: &Turn, out: &mut WriteQueue) {

@@ -1,6 +1,5 @@
 //! A WebSocket on one connection: frames in, events out, and the closing handshake (RFC 6455 section 7).
 
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -35,9 +34,10 @@ enum Stage {
 }
 
 impl WebSocket {
-    pub(super) fn new(client: Client, settings: Arc<HttpSettings>, turn: &mut Turn) -> Self {
+    pub(super) fn new(client: Client, settings: &HttpSettings, turn: &mut Turn) -> Self {
         let reader = Reader::new(Role::Server, settings.max_message, client.deflate());
-        Self { live: Live::new(client, settings, turn), reader, stage: Stage::Open, unread: false }
+        let live = Live::new(client, settings.writes(), Some(Event::Open), turn);
+        Self { live, reader, stage: Stage::Open, unread: false }
     }
 
     /// Takes what has arrived.

@@ -16,7 +16,7 @@ use socket2::{Domain, SockAddr, Socket, Type};
 
 use super::address::Address;
 use super::stream::Stream;
-use crate::settings::HttpSettings;
+use crate::settings::ListenerSettings;
 
 /// Connections the kernel may hold for us; it caps this at `net.core.somaxconn`.
 const BACKLOG: i32 = 4096;
@@ -25,10 +25,10 @@ const SOCKET_MODE: u32 = 0o777;
 
 /// A bound, listening, non-blocking socket, and what it serves.
 pub struct Listener {
-    /// The number that comes back in `Exchange::listener`.
+    /// The number that comes back in `Exchange::listener`, or in `Event::Accepted`.
     pub id: usize,
-    /// Limits and deadlines of its connections.
-    pub http: Arc<HttpSettings>,
+    /// What is spoken on its connections, their limits and deadlines.
+    pub settings: ListenerSettings,
     socket: ListenerSocket,
 }
 
@@ -73,7 +73,7 @@ impl BoundSocket {
     ///
     /// # Errors
     /// When the process has no file descriptor left, or the socket is closed.
-    pub fn listener(&self, id: usize, http: Arc<HttpSettings>) -> io::Result<Listener> {
+    pub fn listener(&self, id: usize, settings: ListenerSettings) -> io::Result<Listener> {
         let mut handles = self.handles();
         let Some(socket) = &handles.socket else { return Err(io::ErrorKind::NotConnected.into()) };
         let fd: OwnedFd = socket.as_fd().try_clone_to_owned()?;
@@ -84,7 +84,7 @@ impl BoundSocket {
                 ListenerSocket::Unix(UnixListener::from_std(fd.into()), path.to_string_lossy().into())
             }
         };
-        Ok(Listener { id, http, socket })
+        Ok(Listener { id, settings, socket })
     }
 
     /// Closes this handle. Reactors keep theirs until they drain, other processes what they have.

@@ -17,14 +17,16 @@ use mio::event::Event;
 use mio::{Events, Poll, Token, Waker};
 use slab::Slab;
 
-use crate::client::{Client, Event as ClientEvent, abnormal};
+use crate::client::{self, Client, Event as ClientEvent, abnormal};
 use crate::connection::gate::Gate;
 use crate::connection::http::Http;
-use crate::connection::{Connection, Turn, Verdict};
+use crate::connection::{Connection, Protocol, Turn, Verdict};
 use crate::exchange::Exchange;
 use crate::handle::{Command, Drain, Handle};
 use crate::jobs::{Job, JobQueue};
 use crate::net::Listener;
+use crate::net::stream::Stream;
+use crate::settings::{ListenerSettings, RawSettings};
 use timer::{Alarm, Alarms};
 
 pub use timer::TimerId;
@@ -245,8 +247,14 @@ impl Reactor {
             match accepting.listener.accept() {
                 Ok((stream, peer)) => {
                     self.no_descriptor_logged = false;
-                    let http = Http::new(Arc::clone(&accepting.listener.http), accepting.listener.id, peer);
-                    self.open(stream, http);
+                    let listener = accepting.listener.id;
+                    match &accepting.listener.settings {
+                        ListenerSettings::Http(settings) => {
+                            let http = Http::new(Arc::clone(settings), listener, peer);
+                            self.open(stream, |_, _| Protocol::Http(Box::new(http)));
+                        }
+                        &ListenerSettings::Raw(settings) => self.open_raw(stream, listener, settings),
+                    }
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => accepting.ready = false,
                 Err(error) if is_the_peers_fault(&error) => {}
@@ -270,7 +278,17 @@ impl Reactor {
         self.alarms.set(self.turn.now + ACCEPT_PAUSE, Alarm::Accept);
     }
 
-    fn open(&mut self, mut stream: crate::net::stream::Stream, http: Http) {
+    fn open_raw(&mut self, stream: Stream, listener: usize, settings: RawSettings) {
+        let client = Client::new(self.handle.clone(), client::Protocol::Raw, settings.timeout, None);
+        // Who is told, and what that wants to know, turns out later.
+        client.want_drained(true);
+        self.open(stream, |id, turn| {
+            client.connect(id);
+            Protocol::raw(client, settings.writes, Some(ClientEvent::Accepted(listener)), turn)
+        });
+    }
+
+    fn open(&mut self, mut stream: Stream, protocol: impl FnOnce(ConnectionId, &mut Turn) -> Protocol) {
         let entry = self.connections.vacant_entry();
         let index = entry.key();
         if let Err(error) = stream.register(self.poll.registry(), Token(CONNECTIONS + index)) {
@@ -279,7 +297,7 @@ impl Reactor {
         }
         self.generation = self.generation.wrapping_add(1);
         let id = ConnectionId { index: index as u32, generation: self.generation };
-        entry.insert(Connection::new(id, stream, http));
+        entry.insert(Connection::new(id, stream, protocol(id, &mut self.turn)));
         self.touch(id);
     }
 
@@ -303,9 +321,9 @@ impl Reactor {
             Command::Fail(exchange) => self.fail(exchange),
             Command::Hijack(id, hijacker) => self.with(id, |connection| connection.hijack(hijacker)),
             Command::Upgrade(exchange, client) => self.upgrade(exchange, client),
-            Command::WriteClient(id, bytes) => self.write_client(id, bytes),
-            Command::CloseClient(id, close) => self.close_client(id, close),
-            Command::Review(id) => self.touch(id),
+            Command::WriteClient(client, bytes) => self.write_client(&client, bytes),
+            Command::CloseClient(client, close) => self.close_client(&client, close),
+            Command::Review(client) => self.review(&client),
             Command::Abort(id) => self.close(id),
             Command::Timer(id, delay) => self.alarms.set(self.turn.now + delay, Alarm::Timer(id)),
             Command::CancelTimer(id) => self.alarms.cancel(id),
@@ -355,10 +373,11 @@ impl Reactor {
     }
 
     fn upgrade(&mut self, mut exchange: Box<Exchange>, client: Client) {
-        let id = client.connection();
+        let id = exchange.connection;
         match find(&mut self.connections, id) {
             Some(_) => self.contain(id, |reactor| {
                 if let Some(connection) = find(&mut reactor.connections, id) {
+                    client.connect(id);
                     connection.upgrade(&mut exchange, client, &mut reactor.turn);
                     reactor.touch(id);
                 }
@@ -371,16 +390,22 @@ impl Reactor {
         }
     }
 
-    fn write_client(&mut self, id: ConnectionId, bytes: Bytes) {
-        if let Some(connection) = find(&mut self.connections, id) {
+    fn write_client(&mut self, client: &Client, bytes: Bytes) {
+        if let Some(connection) = find_client(&mut self.connections, client) {
             connection.write_client(bytes, &self.turn);
-            self.touch(id);
+            self.review(client);
         }
     }
 
-    fn close_client(&mut self, id: ConnectionId, close: Close) {
-        if let Some(connection) = find(&mut self.connections, id) {
+    fn close_client(&mut self, client: &Client, close: Close) {
+        if let Some(connection) = find_client(&mut self.connections, client) {
             connection.close_client(close, &mut self.turn);
+            self.review(client);
+        }
+    }
+
+    fn review(&mut self, client: &Client) {
+        if let Some(id) = client.connection() {
             self.touch(id);
         }
     }
@@ -516,6 +541,10 @@ impl Reactor {
 
 fn find(connections: &mut Slab<Connection>, id: ConnectionId) -> Option<&mut Connection> {
     connections.get_mut(id.index as usize).filter(|connection| connection.id == id)
+}
+
+fn find_client<'c>(connections: &'c mut Slab<Connection>, client: &Client) -> Option<&'c mut Connection> {
+    find(connections, client.connection()?)
 }
 
 fn set_alarm(connection: &mut Connection, alarms: &mut Alarms) {

@@ -9,10 +9,7 @@ use iodine_proto::http1::{CHUNK_END, LAST_CHUNK, chunk_head};
 use magnus::{Error, RString, Ruby};
 
 use crate::gvl;
-use crate::roots::shared_bytes;
-
-/// Chunks from this size on are not copied.
-pub(super) const SHARED_FROM: usize = 16 << 10;
+use crate::roots::{SHARED_FROM, shared_bytes};
 
 /// Where the end of a produced body is known from.
 pub(super) enum Produced {

@@ -34,7 +34,7 @@ pub(super) fn take_socket(
     };
     let mut hijacked =
         received.map_err(|_| Error::new(ruby.exception_io_error(), "the connection was closed by the peer"))?;
-    let mut unread = raw_bytes(behind);
+    let mut unread = behind.map(Exchange::into_bytes).unwrap_or_default();
     unread.append(&mut hijacked.unread);
     hijacked.unread = unread;
     Ok(hijacked)
@@ -50,13 +50,4 @@ pub(super) fn io_of(ruby: &Ruby, hijacked: Hijacked) -> Result<Value, Error> {
         io.funcall::<_, _, Value>("ungetbyte", (ruby.str_from_slice(&hijacked.unread),))?;
     }
     Ok(io)
-}
-
-fn raw_bytes(mut behind: Option<Box<Exchange>>) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    while let Some(mut exchange) = behind {
-        bytes.extend_from_slice(exchange.head.raw());
-        behind = exchange.next.take();
-    }
-    bytes
 }

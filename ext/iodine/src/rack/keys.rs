@@ -29,6 +29,9 @@ pub(super) struct Keys {
     pub(super) early_hints: Fixed,
     pub(super) response_finished: Fixed,
     pub(super) upgrade: Fixed,
+    /// Where the application puts its handler.
+    pub(super) upgrade_to: Fixed,
+    pub(super) upgrade_to_raw: Fixed,
     pub(super) accept: Fixed,
     pub(super) host: Fixed,
     pub(super) cookie: Fixed,
@@ -69,6 +72,8 @@ impl Keys {
             early_hints: fixed("rack.early_hints"),
             response_finished: fixed("rack.response_finished"),
             upgrade: fixed("rack.upgrade?"),
+            upgrade_to: fixed("rack.upgrade"),
+            upgrade_to_raw: fixed("upgrade.tcp"),
             accept: fixed("HTTP_ACCEPT"),
             host: fixed("HTTP_HOST"),
             cookie: fixed("HTTP_COOKIE"),

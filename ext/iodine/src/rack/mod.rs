@@ -36,6 +36,7 @@ use crate::roots::Root;
 use crate::worker::{is_jump, report};
 use env::Built;
 use response::Context;
+
 use upgrade::Upgrade;
 
 /// A Rack application and the part of its environment that is the same for every request.
@@ -58,19 +59,43 @@ impl Application {
 
 /// The applications of a process, by the number of their listener.
 #[derive(Default)]
-pub(crate) struct Applications(RwLock<Vec<Arc<Application>>>);
+pub(crate) struct Applications {
+    rack: Numbered<Application>,
+    /// Those of raw connections.
+    raw: Numbered<Root>,
+}
+
+type Numbered<T> = RwLock<Vec<Arc<T>>>;
 
 impl Applications {
     /// Adds one; its number.
     pub(crate) fn add(&self, application: Application) -> usize {
-        let mut applications = self.0.write().unwrap_or_else(PoisonError::into_inner);
-        applications.push(Arc::new(application));
-        applications.len() - 1
+        add(&self.rack, application)
+    }
+
+    /// Adds one that makes handlers for raw connections; its number.
+    pub(crate) fn add_raw(&self, application: Value) -> usize {
+        add(&self.raw, Root::new(application))
+    }
+
+    /// One that makes handlers for raw connections.
+    pub(crate) fn find_raw(&self, listener: usize) -> Option<Arc<Root>> {
+        find(&self.raw, listener)
     }
 
     fn find(&self, listener: usize) -> Option<Arc<Application>> {
-        self.0.read().unwrap_or_else(PoisonError::into_inner).get(listener).map(Arc::clone)
+        find(&self.rack, listener)
     }
+}
+
+fn add<T>(all: &Numbered<T>, one: T) -> usize {
+    let mut all = all.write().unwrap_or_else(PoisonError::into_inner);
+    all.push(Arc::new(one));
+    all.len() - 1
+}
+
+fn find<T>(all: &Numbered<T>, number: usize) -> Option<Arc<T>> {
+    all.read().unwrap_or_else(PoisonError::into_inner).get(number).map(Arc::clone)
 }
 
 /// What became of a request.
@@ -131,7 +156,7 @@ fn serve_one(
         Ok(triple) => {
             let settings = &application.settings;
             let context = Context { ruby, handle, settings, env, callbacks, input };
-            match Upgrade::of(env, upgrade, triple) {
+            match Upgrade::of(ruby, env, upgrade, triple) {
                 Some(upgrade) => upgrade.send(&context, exchange),
                 None => response::send(context, exchange, triple),
             }

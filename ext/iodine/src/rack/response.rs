@@ -13,7 +13,7 @@ use magnus::r_hash::ForEach;
 use magnus::rb_sys::AsRawValue;
 use magnus::{Error, Integer, RArray, RHash, RString, Ruby, Value};
 
-use super::body::{Produced, SHARED_FROM, Writer, wait_for_room};
+use super::body::{Produced, Writer, wait_for_room};
 
 use super::each::each;
 use super::hijack::{io_of, take_socket};
@@ -21,7 +21,7 @@ use super::input::Input;
 use super::named::Named;
 use super::stream::BodyStream;
 use super::{Outcome, fail, finished};
-use crate::roots::shared_bytes;
+use crate::roots::{SHARED_FROM, shared_bytes};
 use crate::worker::{forget_jump, is_jump, report};
 
 /// Where an answer goes.

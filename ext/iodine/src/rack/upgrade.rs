@@ -1,34 +1,42 @@
-//! Requests that the application makes a WebSocket or an event stream of.
+//! Requests that the application makes a WebSocket, an event stream or a raw connection of.
 
-use iodine_core::client::Protocol;
+use std::time::Duration;
+
+use iodine_core::client::{Client, Protocol};
 use iodine_core::date;
 use iodine_core::exchange::{Exchange, ResponseBody};
-use iodine_proto::http1::{Framing, Persistence, ResponseWriter};
+use iodine_proto::http1::{Framing, Persistence, ResponseWriter, bodyless};
 use iodine_proto::websocket::{Handshake, Refusal};
 use magnus::prelude::*;
 use magnus::{Error, Integer, RArray, RHash, Ruby, Value};
 
+use super::fixed::Fixed;
+use super::keys::Keys;
 use super::response::{Context, close, each_line, write_line};
 use super::{Outcome, fail, finished};
 use crate::connection::{self, Handler};
 
-/// What a request offers to become, by `rack.upgrade?`, and how the application accepts it, by `rack.upgrade`.
+/// What a request becomes: by `rack.upgrade` what it offers by `rack.upgrade?`, or a raw connection if it offers nothing,
+/// and by `upgrade.tcp` a raw connection in any case.
 pub(super) struct Upgrade {
     protocol: Protocol,
     handler: Value,
-    status: Value,
+    status: i64,
     headers: RHash,
     body: Value,
 }
 
 impl Upgrade {
     /// The upgrade that the application has accepted: it has set a handler, and its status is below 300.
-    pub(super) fn of(env: RHash, offered: Option<Protocol>, returned: Value) -> Option<Self> {
-        let protocol = offered?;
-        let handler: Value = env.lookup("rack.upgrade").ok().filter(|handler: &Value| !handler.is_nil())?;
+    pub(super) fn of(ruby: &Ruby, env: RHash, offered: Option<Protocol>, returned: Value) -> Option<Self> {
+        let keys = Keys::of(ruby);
+        let handler_in = |key: Fixed| env.get(key.value(ruby)).filter(|handler| !handler.is_nil());
+        let (protocol, handler) = match handler_in(keys.upgrade_to_raw) {
+            Some(handler) => (Protocol::Raw, handler),
+            None => (offered.unwrap_or(Protocol::Raw), handler_in(keys.upgrade_to)?),
+        };
         let triple = RArray::from_value(returned).filter(|triple| triple.len() >= 3)?;
-        let status: Value = triple.entry(0).ok()?;
-        Integer::from_value(status)?.to_i64().ok().filter(|status| *status < 300)?;
+        let status = Integer::from_value(triple.entry(0).ok()?)?.to_i64().ok().filter(|status| *status < 300)?;
         let headers = RHash::from_value(triple.entry(1).ok()?)?;
         Some(Self { protocol, handler, status, headers, body: triple.entry(2).ok()? })
     }
@@ -47,11 +55,14 @@ impl Upgrade {
                 Err(refusal) => return self.refuse(context, exchange, refusal),
             },
             Protocol::Sse => write_stream_head(ruby, self.headers, &mut exchange),
+            Protocol::Raw => write_raw_head(ruby, self.status, self.headers, &mut exchange),
         };
         match head.and_then(|()| Handler::new(self.handler)) {
             Ok(handler) => {
-                let client = connection::client(context.handle, &exchange, self.protocol, settings.ping, deflate);
-                connection::upgrade(ruby, context.handle, exchange, client, (handler, context.env));
+                let is_raw = self.protocol == Protocol::Raw;
+                let (ping, env) = if is_raw { (Duration::ZERO, None) } else { (settings.ping, Some(context.env)) };
+                let client = Client::new(context.handle.clone(), self.protocol, ping, deflate);
+                connection::upgrade(ruby, context.handle, exchange, client, (handler, env));
                 self.notify(context, None);
                 (Outcome::Taken, Ok(()))
             }
@@ -78,7 +89,8 @@ impl Upgrade {
     }
 
     fn notify(&self, context: &Context<'_>, error: Option<&Error>) {
-        let answer = Some((self.status, self.headers.as_value()));
+        let status = context.ruby.integer_from_i64(self.status).as_value();
+        let answer = Some((status, self.headers.as_value()));
         finished::notify(context.ruby, context.callbacks, context.env, answer, error);
     }
 }
@@ -107,6 +119,19 @@ fn write_stream_head(ruby: &Ruby, headers: RHash, exchange: &mut Exchange) -> Re
     push(&mut writer, "cache-control", "no-cache");
     write_others(ruby, headers, OURS, &mut writer)?;
     writer.finish(Framing::Close, Persistence::Close, &date::now());
+    Ok(())
+}
+
+/// The application's status, behind which there is no body but whatever the two ends speak.
+fn write_raw_head(ruby: &Ruby, status: i64, headers: RHash, exchange: &mut Exchange) -> Result<(), Error> {
+    const OURS: &[&str] = &["content-length", "transfer-encoding"];
+    // Other informational ones would have the client wait for the final one.
+    let status = u16::try_from(status).ok().filter(|status| matches!(status, 101 | 200..=299)).unwrap_or(200);
+    exchange.response.status = status;
+    let mut writer = ResponseWriter::new(&mut exchange.response.head, status);
+    write_others(ruby, headers, OURS, &mut writer)?;
+    let framing = if bodyless(status) { Framing::None } else { Framing::Length(0) };
+    writer.finish(framing, Persistence::Default, &date::now());
     Ok(())
 }
 
