@@ -30,5 +30,6 @@ pub mod files;
 pub mod handle;
 pub mod jobs;
 pub mod net;
+pub mod pubsub;
 pub mod reactor;
 pub mod settings;

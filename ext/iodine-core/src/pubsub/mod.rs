@@ -1,0 +1,3 @@
+//! Publish and subscribe.
+
+pub mod redis;

@@ -1,0 +1,101 @@
+//! What Redis answers to a command.
+
+use redis::{ServerError, Value};
+
+/// A reply, as RESP has it.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Reply {
+    /// `+OK`
+    Okay,
+    /// Nothing: a key that is not there.
+    Nil,
+    /// A number.
+    Integer(i64),
+    /// A number of RESP 3.
+    Double(f64),
+    /// A truth of RESP 3.
+    Boolean(bool),
+    /// A String, of whatever bytes.
+    Bytes(Vec<u8>),
+    /// A list, which may hold lists.
+    Array(Vec<Reply>),
+    /// Keys and values of RESP 3.
+    Map(Vec<(Reply, Reply)>),
+    /// A refusal: its code and what it says, as in `ERR unknown command`.
+    Error(String),
+}
+
+impl From<Value> for Reply {
+    fn from(value: Value) -> Self {
+        match value {
+            Value::Okay => Self::Okay,
+            Value::Int(number) => Self::Integer(number),
+            Value::Double(number) => Self::Double(number),
+            Value::Boolean(truth) => Self::Boolean(truth),
+            Value::BulkString(bytes) | Value::BigNumber(bytes) => Self::Bytes(bytes),
+            Value::SimpleString(text) | Value::VerbatimString { text, .. } => Self::Bytes(text.into_bytes()),
+            Value::Array(values) | Value::Set(values) | Value::Push { data: values, .. } => {
+                Self::Array(values.into_iter().map(Self::from).collect())
+            }
+            Value::Map(pairs) => Self::Map(pairs.into_iter().map(|(key, value)| (key.into(), value.into())).collect()),
+            Value::Attribute { data, .. } => Self::from(*data),
+            Value::ServerError(error) => Self::Error(text_of(&error)),
+            // `Value` may grow: what is not known yet is nothing that a command of today answers.
+            _ => Self::Nil,
+        }
+    }
+}
+
+/// What commands are answered when Redis does not: errors in the form of its own.
+pub(super) const LOST: &str = "LOST the connection ended before Redis answered; the command may have been carried out";
+pub(super) const FULL: &str = "FULL too much waits for Redis already";
+pub(super) const STOPPED: &str = "STOPPED the server has stopped, or stops, before Redis answered";
+
+/// An error as it was sent.
+pub(super) fn text_of(error: &ServerError) -> String {
+    match error.details() {
+        None => error.code().to_owned(),
+        Some(details) => format!("{} {details}", error.code()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn replies_keep_their_shape() {
+        let bytes = |text: &str| Reply::Bytes(text.into());
+        let table = [
+            ("+OK\r\n", Reply::Okay),
+            ("+PONG\r\n", bytes("PONG")),
+            (":-5\r\n", Reply::Integer(-5)),
+            ("$3\r\nabc\r\n", bytes("abc")),
+            ("$0\r\n\r\n", bytes("")),
+            ("$-1\r\n", Reply::Nil),
+            ("*-1\r\n", Reply::Nil),
+            ("*0\r\n", Reply::Array(vec![])),
+            (
+                "*2\r\n*1\r\n:1\r\n*1\r\n*1\r\n$1\r\na\r\n",
+                Reply::Array(vec![
+                    Reply::Array(vec![Reply::Integer(1)]),
+                    Reply::Array(vec![Reply::Array(vec![bytes("a")])]),
+                ]),
+            ),
+            ("*2\r\n+OK\r\n-ERR no\r\n", Reply::Array(vec![Reply::Okay, Reply::Error("ERR no".into())])),
+            ("-ERR unknown command\r\n", Reply::Error("ERR unknown command".into())),
+            ("-WRONGPASS invalid username\r\n", Reply::Error("WRONGPASS invalid username".into())),
+            ("-NOAUTH\r\n", Reply::Error("NOAUTH".into())),
+            ("%1\r\n+a\r\n:1\r\n", Reply::Map(vec![(bytes("a"), Reply::Integer(1))])),
+            ("~1\r\n:1\r\n", Reply::Array(vec![Reply::Integer(1)])),
+            (",1.5\r\n", Reply::Double(1.5)),
+            ("#t\r\n", Reply::Boolean(true)),
+            ("_\r\n", Reply::Nil),
+            ("(12345678901234567890\r\n", bytes("12345678901234567890")),
+        ];
+        for (text, reply) in table {
+            let value = redis::parse_redis_value(text.as_bytes()).unwrap();
+            assert_eq!(Reply::from(value), reply, "{text:?}");
+        }
+    }
+}

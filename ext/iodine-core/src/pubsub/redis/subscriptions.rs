@@ -1,0 +1,126 @@
+//! What the cluster subscribes to, and how much of it Redis knows.
+
+use std::collections::HashSet;
+
+use super::Filter;
+use super::session::pack;
+
+/// A filter that has got its first subscriber, or has lost its last one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Change {
+    Subscribe(Filter),
+    Unsubscribe(Filter),
+}
+
+/// The filters that are wanted. Changes are numbered from 1, so that a publication can wait for those before it.
+#[derive(Debug, Default)]
+pub(super) struct Subscriptions {
+    wanted: HashSet<Filter>,
+    /// The number of the last change.
+    latest: u64,
+    /// The last change that Redis has confirmed on the connection of now.
+    settled: u64,
+}
+
+impl Subscriptions {
+    /// Takes a change, and returns the command that tells Redis of it.
+    pub(super) fn apply(&mut self, change: Change) -> Vec<u8> {
+        self.latest += 1;
+        let command = command(&change);
+        match change {
+            Change::Subscribe(filter) => self.wanted.insert(filter),
+            Change::Unsubscribe(filter) => self.wanted.remove(&filter),
+        };
+        command
+    }
+
+    /// The number of the last change: what is settled by the answer to the command that was sent last.
+    pub(super) fn latest(&self) -> u64 {
+        self.latest
+    }
+
+    /// The commands that tell a new connection of everything.
+    pub(super) fn all(&self) -> impl Iterator<Item = Vec<u8>> {
+        self.wanted.iter().map(|filter| command(&Change::Subscribe(filter.clone())))
+    }
+
+    /// Redis has confirmed all changes up to this one.
+    pub(super) fn confirm(&mut self, change: u64) {
+        self.settled = self.settled.max(change);
+    }
+
+    /// The connection is gone, and with it what Redis knew.
+    pub(super) fn forget(&mut self) {
+        self.settled = 0;
+    }
+
+    /// The number of changes that need not be waited for.
+    pub(super) fn settled(&self) -> u64 {
+        if self.wanted.is_empty() { u64::MAX } else { self.settled }
+    }
+}
+
+fn command(change: &Change) -> Vec<u8> {
+    match change {
+        Change::Subscribe(Filter::Channel(name)) => pack(&[b"SUBSCRIBE", name]),
+        Change::Subscribe(Filter::Pattern(pattern)) => pack(&[b"PSUBSCRIBE", pattern]),
+        Change::Unsubscribe(Filter::Channel(name)) => pack(&[b"UNSUBSCRIBE", name]),
+        Change::Unsubscribe(Filter::Pattern(pattern)) => pack(&[b"PUNSUBSCRIBE", pattern]),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn channel(name: &'static str) -> Filter {
+        Filter::Channel(name.into())
+    }
+
+    fn pattern(pattern: &'static str) -> Filter {
+        Filter::Pattern(pattern.into())
+    }
+
+    #[test]
+    fn changes_are_commands() {
+        let table = [
+            (Change::Subscribe(channel("a")), "*2\r\n$9\r\nSUBSCRIBE\r\n$1\r\na\r\n"),
+            (Change::Subscribe(pattern("a*")), "*2\r\n$10\r\nPSUBSCRIBE\r\n$2\r\na*\r\n"),
+            (Change::Unsubscribe(channel("")), "*2\r\n$11\r\nUNSUBSCRIBE\r\n$0\r\n\r\n"),
+            (Change::Unsubscribe(pattern("\r\n")), "*2\r\n$12\r\nPUNSUBSCRIBE\r\n$2\r\n\r\n\r\n"),
+        ];
+        for (change, packed) in table {
+            assert_eq!(Subscriptions::default().apply(change), packed.as_bytes());
+        }
+    }
+
+    #[test]
+    fn a_new_connection_is_told_what_is_wanted_now() {
+        let mut subscriptions = Subscriptions::default();
+        for change in [
+            Change::Subscribe(channel("a")),
+            Change::Subscribe(channel("b")),
+            Change::Subscribe(pattern("a")),
+            Change::Unsubscribe(channel("a")),
+        ] {
+            subscriptions.apply(change);
+        }
+        let mut all: Vec<_> = subscriptions.all().collect();
+        all.sort();
+        assert_eq!(all, [pack(&[b"PSUBSCRIBE", b"a"]), pack(&[b"SUBSCRIBE", b"b"])]);
+    }
+
+    #[test]
+    fn confirmations_are_those_of_one_connection() {
+        let mut subscriptions = Subscriptions::default();
+        assert_eq!(subscriptions.settled(), u64::MAX, "there is nothing to wait for");
+        subscriptions.apply(Change::Subscribe(channel("a")));
+        assert_eq!(subscriptions.settled(), 0);
+        subscriptions.confirm(1);
+        assert_eq!(subscriptions.settled(), 1);
+        subscriptions.forget();
+        assert_eq!(subscriptions.settled(), 0);
+        subscriptions.apply(Change::Unsubscribe(channel("a")));
+        assert_eq!(subscriptions.settled(), u64::MAX);
+    }
+}
