@@ -3,6 +3,13 @@
 //! Waking a thread costs more than a hello world, so: one thread is woken when none is at work; while one is, the rest
 //! sleep on. A thread that blocks in the application would then leave work lying, so the reactor looks again after a
 //! moment ([`JobQueue::rouse`]) and wakes others when nothing has been taken since.
+//!
+//! A thread is at work (`active`), parked, or leading. Whoever makes a job sees to it that somebody comes for it:
+//! either a thread that is at work, woken or leading, each of which looks at the queue, under its lock, before it
+//! parks; or one that is woken for it. A leading thread makes turns of the reactor, or has just been refused that: it
+//! waits for nothing but the poll, which [`Handle`](crate::handle::Handle) can end. Those at work may take their time,
+//! and may die, so as long as jobs are waiting and threads are parked the reactor does not sleep for longer than a
+//! moment.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -40,13 +47,14 @@ pub struct JobQueue {
 #[derive(Default)]
 struct State {
     jobs: VecDeque<Job>,
-    /// Threads that wait inside `take`.
+    /// Threads that wait for `arrived`.
     parked: usize,
-    /// Threads that were notified and have not come back from `take` yet.
+    /// Threads that were notified and have not come back from the wait yet. Never more than those that will: a wait
+    /// that ends for another reason counts for one as well, and its thread looks at the queue just the same.
     woken: usize,
     /// Threads outside `take`: running the application, or about to look.
     active: usize,
-    /// Threads inside `take` that run the reactor.
+    /// Threads that run the reactor, or try to. They look at the queue before they park.
     leading: usize,
     /// Jobs taken so far, to tell a blocked application from a busy one.
     taken: u64,
@@ -90,7 +98,7 @@ impl JobQueue {
 
     /// Whether jobs wait while threads are parked: then [`rouse`](Self::rouse) has to be called in a moment.
     pub fn needs_rouse(&self) -> bool {
-        self.backlog.load(Ordering::Relaxed) > 0 && self.lock().parked > 0
+        self.backlog() > 0 && self.lock().parked > 0
     }
 
     /// Wakes parked threads if no job was taken since the last call: one, then two, then four …
@@ -101,9 +109,21 @@ impl JobQueue {
             state.roused = 0;
             return;
         }
-        state.roused = (state.roused * 2).max(1);
+        // They may be late for long, on a crowded machine.
+        state.roused = (state.roused * 2).clamp(1, state.parked.max(1));
         let threads = state.roused;
         self.wake(state, threads);
+    }
+
+    /// Whether a thread is parked and nothing is there for it to do.
+    pub(crate) fn is_somebody_idle(&self) -> bool {
+        let state = self.lock();
+        state.jobs.is_empty() && state.parked > state.woken
+    }
+
+    /// Wakes a parked thread, so that it may lead.
+    pub(crate) fn wake_idle(&self) {
+        self.wake(self.lock(), 1);
     }
 
     /// Makes every waiting consumer ask its `interrupted` again.
@@ -205,10 +225,14 @@ impl Consumer {
         let led = self.leadership.lead(interrupted);
         let mut state = self.queue.lock();
         state.leading -= 1;
-        if led != Led::NotNow || !state.jobs.is_empty() || state.closed || interrupted() {
+        if led == Led::Back || !state.jobs.is_empty() || state.closed || interrupted() {
             return state;
         }
         state.parked += 1;
+        if led == Led::Ask {
+            // Only now, because it will look for parked threads.
+            self.leadership.ask();
+        }
         state = self.queue.arrived.wait(state).unwrap_or_else(PoisonError::into_inner);
         state.parked -= 1;
         state.woken = state.woken.saturating_sub(1);
@@ -224,12 +248,17 @@ impl Consumer {
 
 impl Drop for Consumer {
     fn drop(&mut self) {
-        self.rest(&mut self.queue.lock());
+        let mut state = self.queue.lock();
+        self.rest(&mut state);
+        if !state.jobs.is_empty() {
+            // They may have been left to this thread.
+            self.queue.wake(state, 1);
+        }
     }
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use std::sync::mpsc::{Sender, channel};
     use std::thread;
 
@@ -237,15 +266,18 @@ mod tests {
     use crate::reactor::Reactor;
 
     /// Threads that take jobs and keep them until `done` is dropped.
-    struct Pool {
+    pub(crate) struct Pool {
         queue: Arc<JobQueue>,
         threads: Vec<thread::JoinHandle<()>>,
         done: Sender<()>,
     }
 
     impl Pool {
-        fn start(size: usize) -> Self {
-            let queue = Arc::new(JobQueue::default());
+        pub(crate) fn start(size: usize) -> Self {
+            Self::for_queue(Arc::new(JobQueue::default()), size)
+        }
+
+        pub(crate) fn for_queue(queue: Arc<JobQueue>, size: usize) -> Self {
             // Nobody may lead: a thread without work parks.
             let leadership = Arc::new(Leadership::new(Reactor::new(Arc::clone(&queue)).unwrap(), false));
             let (done, wait) = channel::<()>();
@@ -266,6 +298,11 @@ mod tests {
             pool
         }
 
+        /// Waits until so many threads, or more, are at work.
+        pub(crate) fn wait_for(&self, active: usize) {
+            self.wait_until(|state| state.active >= active);
+        }
+
         fn wait_until(&self, reached: impl Fn(&State) -> bool) {
             while !reached(&self.queue.lock()) {
                 thread::yield_now();
@@ -277,7 +314,7 @@ mod tests {
             self.queue.dispatch(&mut jobs);
         }
 
-        fn end(self) {
+        pub(crate) fn end(self) {
             drop(self.done);
             self.queue.close();
             self.threads.into_iter().for_each(|thread| thread.join().unwrap());
@@ -289,7 +326,7 @@ mod tests {
     fn one_thread_is_woken_for_many_jobs_and_others_when_it_does_not_come_back() {
         let pool = Pool::start(8);
         pool.dispatch(8);
-        pool.wait_until(|state| state.active == 1);
+        pool.wait_for(1);
         assert_eq!(pool.queue.lock().woken, 0);
         assert!(pool.queue.needs_rouse());
         // The first look only notes how far the queue has come; then one is woken. Once it has taken something, all
@@ -297,7 +334,7 @@ mod tests {
         for at_work in 2..=4 {
             pool.queue.rouse();
             pool.queue.rouse();
-            pool.wait_until(|state| state.active == at_work);
+            pool.wait_for(at_work);
         }
         pool.end();
     }
@@ -306,13 +343,13 @@ mod tests {
     fn a_look_after_progress_wakes_nobody() {
         let pool = Pool::start(2);
         pool.dispatch(2);
-        pool.wait_until(|state| state.active == 1);
+        pool.wait_for(1);
         pool.queue.rouse();
         let state = pool.queue.lock();
         assert_eq!(state.woken + state.active, 1);
         drop(state);
         pool.queue.rouse();
-        pool.wait_until(|state| state.active == 2);
+        pool.wait_for(2);
         pool.end();
     }
 
@@ -320,11 +357,38 @@ mod tests {
     fn nobody_is_woken_while_a_thread_is_at_work() {
         let pool = Pool::start(2);
         pool.dispatch(1);
-        pool.wait_until(|state| state.active == 1);
+        pool.wait_for(1);
         pool.dispatch(1);
         let state = pool.queue.lock();
         assert_eq!((state.woken, state.parked, state.jobs.len()), (0, 1, 1));
         drop(state);
+        pool.end();
+    }
+
+    #[test]
+    fn threads_may_be_late_for_as_long_as_they_like() {
+        let pool = Pool::start(1);
+        pool.dispatch(2);
+        pool.wait_for(1);
+        for _ in 0..200 {
+            pool.queue.rouse();
+        }
+        pool.end();
+    }
+
+    #[test]
+    fn a_thread_that_dies_leaves_its_jobs_to_another() {
+        let queue = Arc::new(JobQueue::default());
+        let pool = Pool::for_queue(Arc::clone(&queue), 1);
+        let leadership = Arc::new(Leadership::new(Reactor::new(Arc::clone(&queue)).unwrap(), false));
+        let mut dying = Consumer::new(Arc::clone(&queue), leadership);
+        assert!(matches!(dying.take(|| true), Taken::Interrupted));
+        pool.dispatch(1);
+        let state = queue.lock();
+        assert_eq!((state.active, state.woken), (1, 0), "it is left to the thread that is at work");
+        drop(state);
+        drop(dying);
+        pool.wait_until(|state| state.jobs.is_empty());
         pool.end();
     }
 

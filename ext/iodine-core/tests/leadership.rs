@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use iodine_core::date;
 use iodine_core::exchange::Exchange;
@@ -117,6 +117,7 @@ impl Application {
                     self.release.lock().unwrap().recv().unwrap();
                 }
                 b"/slow" => thread::sleep(Duration::from_millis(3)),
+                b"/busy" => spin(Duration::from_millis(3)),
                 _ => {}
             }
             let body = exchange.head.path().to_vec();
@@ -246,4 +247,68 @@ fn a_leader_can_be_interrupted_and_the_guardian_goes_on() {
     client.send_bytes(b"nonsense\r\n\r\n");
     assert_eq!(client.receive().0, 400);
     server.stop();
+}
+
+/// Nobody waits for long, however late the threads of a crowded machine come to their turn.
+#[test]
+fn nobody_is_forgotten_on_a_crowded_machine() {
+    let crowd = Crowd::gather();
+    // The threads of the server inherit it.
+    rustix::process::setpriority_process(None, 19).unwrap();
+    for threads in [1, 2, 4] {
+        let server = Server::start(threads);
+        let until = Instant::now() + soak();
+        thread::scope(|scope| {
+            for number in 0..4 {
+                let server = &server;
+                scope.spawn(move || {
+                    let mut turn = 0;
+                    while Instant::now() < until {
+                        let slow = (turn + number * 7) % 23 == 0;
+                        let path = match slow {
+                            true if turn % 2 == 0 => "/slow".to_owned(),
+                            true => "/busy".to_owned(),
+                            false => format!("/{number}-{turn}"),
+                        };
+                        assert_eq!(server.connect().get(&path), (200, path), "{threads} threads");
+                        turn += 1;
+                        thread::sleep(Duration::from_millis(turn % 5));
+                    }
+                });
+            }
+        });
+        server.stop();
+    }
+    drop(crowd);
+}
+
+/// How long to go on, in seconds by `IODINE_SOAK`.
+fn soak() -> Duration {
+    let seconds = std::env::var("IODINE_SOAK").ok().and_then(|seconds| seconds.parse().ok());
+    Duration::from_secs(seconds.unwrap_or(1))
+}
+
+/// Threads that take the processors away from all others, until it is dropped.
+struct Crowd(Arc<AtomicBool>);
+
+impl Crowd {
+    fn gather() -> Self {
+        let leave = Arc::new(AtomicBool::new(false));
+        for _ in 0..2 * thread::available_parallelism().map_or(1, usize::from) {
+            let leave = Arc::clone(&leave);
+            thread::spawn(move || while !leave.load(Ordering::Relaxed) {});
+        }
+        Self(leave)
+    }
+}
+
+impl Drop for Crowd {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+fn spin(time: Duration) {
+    let until = Instant::now() + time;
+    while Instant::now() < until {}
 }

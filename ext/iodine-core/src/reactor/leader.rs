@@ -6,11 +6,17 @@
 //!
 //! That would let a slow application hold up every other connection. So the guardian looks each millisecond whether
 //! the leader is out for long; if so it takes over, and application threads only run jobs, side by side with it. After
-//! a while a thread without work may lead again. Each time that proves wrong, the while doubles.
+//! a while it leaves the reactor to a thread without work again. Each time that proves wrong, the while doubles.
+//!
+//! The reactor is either in [`State::reactor`], where nobody runs it, or in the hands of one thread, which does nothing
+//! but make turns. Everything that decides where it goes is under one lock, and nobody ever waits for the reactor
+//! itself: an application thread that cannot have it at once parks with the others ([`crate::jobs`]), from where only
+//! a job, an interrupt or the guardian's offer fetches it. So there is no thread that has claimed the reactor and does
+//! not come, and none that others count on while it waits for them.
 
 use std::io;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, TryLockError};
+use std::ops::{Deref, DerefMut};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::{Exit, Reactor};
@@ -29,43 +35,49 @@ const PROVEN: Duration = Duration::from_millis(500);
 
 /// A reactor and those who may run it.
 pub struct Leadership {
-    reactor: Mutex<Reactor>,
     handle: Handle,
     jobs: Arc<JobQueue>,
     /// Whether application threads may lead at all.
     open: bool,
-    /// Counts the moves of the leader. Even: it is in (or there never was one). Odd: it is out, running jobs.
-    moves: AtomicU64,
-    /// The guardian runs the reactor.
-    guarded: AtomicBool,
-    /// An application thread asks the guardian for the reactor.
-    asked: AtomicBool,
-    /// The guardian sleeps until it is called.
-    asleep: AtomicBool,
     state: Mutex<State>,
+    /// Where the guardian waits while the reactor is not in its hands.
     changed: Condvar,
 }
 
 struct State {
-    /// When application threads may ask for the reactor.
+    /// The reactor, while nobody runs it.
+    ///
+    /// Invariant: while it is here, the guardian is not asleep. At its second look in a row that finds it here, and
+    /// not moved in between, the guardian takes it.
+    reactor: Option<Box<Reactor>>,
+    /// How often it was put back.
+    returns: u64,
+    /// `returns` at the guardian's last look.
+    seen: u64,
+    /// It is in the guardian's hands.
+    guarded: bool,
+    /// The guardian sleeps until it is called, which is when the reactor is put back.
+    ///
+    /// Invariant: then the reactor is in a leader's hands.
+    asleep: bool,
+    /// When the guardian may leave the reactor to an application thread.
     open_at: Instant,
     kept: Duration,
-    /// Since when there has been a leader.
+    /// When the guardian has last left it to them.
     led_since: Instant,
+    /// Why a leader has stopped to run it; the guardian is to know.
     exit: Option<io::Result<Exit>>,
-    /// Somebody called the guardian.
-    called: bool,
 }
 
 /// How an attempt to lead ended.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Led {
-    /// There are jobs in the queue.
-    Jobs,
-    /// The thread has been told to come back.
-    Interrupted,
+    /// There are jobs in the queue, or the thread has been told to come back.
+    Back,
     /// Somebody else runs the reactor, or nobody will any more.
     NotNow,
+    /// The guardian runs it, and offers it to a thread without work when a turn ends.
+    Ask,
 }
 
 impl Leadership {
@@ -75,13 +87,19 @@ impl Leadership {
         Self {
             handle: reactor.handle(),
             jobs: Arc::clone(&reactor.jobs),
-            reactor: Mutex::new(reactor),
             open,
-            moves: AtomicU64::new(0),
-            guarded: AtomicBool::new(false),
-            asked: AtomicBool::new(false),
-            asleep: AtomicBool::new(false),
-            state: Mutex::new(State { open_at: now, kept: KEPT_AT_FIRST, led_since: now, exit: None, called: false }),
+            state: Mutex::new(State {
+                reactor: Some(Box::new(reactor)),
+                returns: 0,
+                seen: 0,
+                guarded: false,
+                asleep: false,
+                open_at: now,
+                // Doubled when the guardian begins.
+                kept: KEPT_AT_FIRST / 2,
+                led_since: now,
+                exit: None,
+            }),
             changed: Condvar::new(),
         }
     }
@@ -93,15 +111,11 @@ impl Leadership {
     pub fn guard(&self) -> io::Result<Exit> {
         self.state().exit = None;
         loop {
-            if let Some(mut reactor) = self.try_reactor() {
-                self.guarded.store(true, Ordering::SeqCst);
-                let exit = self.run(&mut reactor);
-                self.guarded.store(false, Ordering::SeqCst);
-                if let Some(exit) = exit {
-                    return exit;
-                }
-            }
-            if let Some(exit) = self.watch() {
+            let ended = match self.watch() {
+                Ok(reactor) => self.run(reactor),
+                Err(exit) => Some(exit),
+            };
+            if let Some(exit) = ended {
                 return exit;
             }
         }
@@ -114,143 +128,234 @@ impl Leadership {
 
     /// Runs turns on the calling thread until there are jobs for it.
     pub(crate) fn lead(&self, interrupted: &impl Fn() -> bool) -> Led {
-        let Some(mut reactor) = self.claim() else { return Led::NotNow };
-        self.come_in();
-        let led = loop {
-            if interrupted() {
-                break Led::Interrupted;
-            }
-            if self.jobs.backlog() > 0 {
-                break Led::Jobs;
-            }
-            match reactor.turn().transpose() {
-                None => {}
-                Some(exit) => {
-                    self.state().exit = Some(exit);
-                    break Led::NotNow;
-                }
-            }
+        let mut reactor = match self.claim() {
+            Ok(reactor) => reactor,
+            Err(led) => return led,
         };
-        self.moves.fetch_add(1, Ordering::SeqCst);
-        drop(reactor);
-        if self.asleep.load(Ordering::SeqCst) || led == Led::NotNow {
-            self.call();
+        while !interrupted() && self.jobs.backlog() == 0 {
+            if let Some(exit) = reactor.turn().transpose() {
+                self.state().exit = Some(exit);
+                return Led::NotNow;
+            }
         }
-        led
+        Led::Back
+    }
+
+    /// Makes the guardian look for threads without work at once, rather than after the next event.
+    pub(crate) fn ask(&self) {
+        self.handle.nudge();
     }
 
     /// The reactor, if an application thread may have it now.
-    fn claim(&self) -> Option<MutexGuard<'_, Reactor>> {
+    fn claim(&self) -> Result<InHand<'_>, Led> {
         if !self.open {
-            return None;
+            return Err(Led::NotNow);
         }
-        let reactor = match self.try_reactor() {
-            Some(reactor) => reactor,
-            None if self.may_ask() => {
-                self.handle.nudge();
-                let reactor = self.reactor.lock().unwrap_or_else(PoisonError::into_inner);
-                // Usually the guardian has seen it; a leader that came first has not.
-                self.asked.store(false, Ordering::SeqCst);
-                reactor
-            }
-            None => return None,
-        };
-        (!reactor.is_over()).then_some(reactor)
+        let mut state = self.state();
+        if state.guarded && Instant::now() >= state.open_at {
+            return Err(Led::Ask);
+        }
+        if state.exit.is_some() {
+            return Err(Led::NotNow);
+        }
+        state.reactor.take_if(|reactor| !reactor.is_over()).map(|reactor| self.hand(reactor)).ok_or(Led::NotNow)
     }
 
-    /// Whether the guardian has the reactor, for long enough, and nobody else is asking for it.
-    fn may_ask(&self) -> bool {
-        self.guarded.load(Ordering::SeqCst)
-            && Instant::now() >= self.state().open_at
-            && !self.asked.swap(true, Ordering::SeqCst)
-    }
-
-    /// Runs the reactor until it exits, or an application thread asks for it.
-    fn run(&self, reactor: &mut Reactor) -> Option<io::Result<Exit>> {
+    /// Runs the reactor until it exits, or an application thread may have it and is there.
+    fn run(&self, mut reactor: InHand<'_>) -> Option<io::Result<Exit>> {
+        let open_at = self.state().open_at;
         loop {
             if let Some(exit) = reactor.turn().transpose() {
                 return Some(exit);
             }
-            if self.asked.swap(false, Ordering::SeqCst) {
-                self.come_in();
-                self.state().led_since = Instant::now();
-                return None;
+            if self.open && reactor.now() >= open_at && self.jobs.is_somebody_idle() {
+                break;
             }
         }
+        self.state().led_since = reactor.now();
+        drop(reactor);
+        // If it is too late for its thread, or it has found a job on its way, the next looks show that nobody came.
+        self.jobs.wake_idle();
+        None
     }
 
-    /// Watches until the leader is out for too long, or there is no more to be watched.
-    fn watch(&self) -> Option<io::Result<Exit>> {
-        let mut before = self.moves.load(Ordering::SeqCst);
+    /// Watches until the reactor lies idle from one look to the next. `Err`: a leader has seen its end.
+    fn watch(&self) -> Result<InHand<'_>, io::Result<Exit>> {
         let mut quiet = 0;
+        let mut state = self.state();
         loop {
-            if let Some(exit) = self.wait(quiet >= QUIET_LOOKS) {
-                return Some(exit);
+            if let Some(exit) = state.exit.take() {
+                return Err(exit);
             }
-            let moves = self.moves.load(Ordering::SeqCst);
-            let out = moves % 2 == 1;
-            if out && moves == before {
-                self.take_over();
-                return None;
+            let moved = state.returns != state.seen;
+            state.seen = state.returns;
+            if !moved && let Some(reactor) = state.reactor.take() {
+                state.take_over();
+                return Ok(self.hand(reactor));
             }
-            if !out && moves == before && self.try_reactor().is_some() {
-                // A leader that is in has the reactor. Whoever asked for it has not come.
-                return None;
-            }
-            quiet = if moves == before && quiet < QUIET_LOOKS { quiet + 1 } else { 0 };
-            before = moves;
+            quiet = if moved { 0 } else { quiet + 1 };
+            // Nothing has moved, and yet the reactor is not there: a leader is in.
+            state = if quiet > QUIET_LOOKS { self.sleep(state) } else { self.pause(state) };
         }
     }
 
-    fn take_over(&self) {
-        let now = Instant::now();
-        let mut state = self.state();
-        state.kept = if now.duration_since(state.led_since) >= PROVEN {
-            KEPT_AT_FIRST
-        } else {
-            (state.kept * 2).min(KEPT_AT_MOST)
-        };
-        state.open_at = now + state.kept;
+    fn pause<'a>(&'a self, state: MutexGuard<'a, State>) -> MutexGuard<'a, State> {
+        self.changed.wait_timeout(state, WATCH).unwrap_or_else(PoisonError::into_inner).0
     }
 
-    /// One look's time, or until it is called.
-    fn wait(&self, until_called: bool) -> Option<io::Result<Exit>> {
-        let mut state = self.state();
-        if until_called {
-            self.asleep.store(true, Ordering::SeqCst);
-            // A leader that went out before it could see that has to be watched at once.
-            let out = self.moves.load(Ordering::SeqCst) % 2 == 1;
-            while !out && !state.called && state.exit.is_none() {
-                state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
-            }
-            self.asleep.store(false, Ordering::SeqCst);
-        } else if !state.called && state.exit.is_none() {
-            state = self.changed.wait_timeout(state, WATCH).unwrap_or_else(PoisonError::into_inner).0;
+    fn sleep<'a>(&'a self, mut state: MutexGuard<'a, State>) -> MutexGuard<'a, State> {
+        state.asleep = true;
+        while state.asleep {
+            state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
-        state.called = false;
-        state.exit.take()
+        state
     }
 
-    fn call(&self) {
-        self.state().called = true;
-        self.changed.notify_all();
+    fn hand(&self, reactor: Box<Reactor>) -> InHand<'_> {
+        InHand { leadership: self, reactor: Some(reactor) }
     }
 
-    /// Notes that the leader is in. For who has the reactor, so that nobody else counts meanwhile.
-    fn come_in(&self) {
-        let moves = self.moves.load(Ordering::Relaxed);
-        self.moves.store(moves + moves % 2, Ordering::SeqCst);
-    }
-
-    fn try_reactor(&self) -> Option<MutexGuard<'_, Reactor>> {
-        match self.reactor.try_lock() {
-            Ok(reactor) => Some(reactor),
-            Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
-            Err(TryLockError::WouldBlock) => None,
+    fn put_back(&self, reactor: Box<Reactor>) {
+        let mut state = self.state();
+        state.reactor = Some(reactor);
+        state.returns += 1;
+        state.guarded = false;
+        let asleep = std::mem::take(&mut state.asleep);
+        drop(state);
+        if asleep {
+            self.changed.notify_one();
         }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    /// The guardian takes the reactor, and keeps it for a while.
+    fn take_over(&mut self) {
+        let now = Instant::now();
+        let proven = now.duration_since(self.led_since) >= PROVEN;
+        self.kept = if proven { KEPT_AT_FIRST } else { (self.kept * 2).min(KEPT_AT_MOST) };
+        self.open_at = now + self.kept;
+        self.guarded = true;
+    }
+}
+
+/// The reactor in the hands of the thread that runs it. It is put back however that ends, be it by a panic.
+struct InHand<'a> {
+    leadership: &'a Leadership,
+    reactor: Option<Box<Reactor>>,
+}
+
+impl Deref for InHand<'_> {
+    type Target = Reactor;
+
+    fn deref(&self) -> &Reactor {
+        self.reactor.as_ref().expect("only drop takes it out")
+    }
+}
+
+impl DerefMut for InHand<'_> {
+    fn deref_mut(&mut self) -> &mut Reactor {
+        self.reactor.as_mut().expect("only drop takes it out")
+    }
+}
+
+impl Drop for InHand<'_> {
+    fn drop(&mut self) {
+        if let Some(reactor) = self.reactor.take() {
+            self.leadership.put_back(reactor);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::thread;
+
+    use super::*;
+    use crate::handle::Drain;
+    use crate::jobs::Job;
+
+    fn leadership() -> Arc<Leadership> {
+        let reactor = Reactor::new(Arc::new(JobQueue::default())).unwrap();
+        Arc::new(Leadership::new(reactor, true))
+    }
+
+    fn wait_until(leadership: &Leadership, reached: impl Fn(&State) -> bool) {
+        while !reached(&leadership.state()) {
+            thread::yield_now();
+        }
+    }
+
+    #[test]
+    fn a_thread_never_waits_for_the_reactor() {
+        let leadership = leadership();
+        let guarded = leadership.watch().unwrap();
+        assert_eq!(leadership.lead(&|| false), Led::NotNow);
+        leadership.state().open_at = Instant::now();
+        // However many ask for it, and whether or not the guardian notices.
+        assert_eq!(leadership.lead(&|| false), Led::Ask);
+        assert_eq!(leadership.lead(&|| false), Led::Ask);
+        drop(guarded);
+        let led = leadership.claim().unwrap();
+        assert_eq!(leadership.lead(&|| false), Led::NotNow, "another thread leads");
+        drop(led);
+    }
+
+    #[test]
+    fn what_nobody_comes_for_goes_back_to_the_guardian() {
+        let leadership = leadership();
+        for _ in 0..3 {
+            drop(leadership.watch().unwrap());
+            assert!(leadership.state().reactor.is_some());
+        }
+        let guarded = leadership.watch().unwrap();
+        // A thread that comes too late finds that it has gone, and is told of jobs as any other.
+        assert_eq!(leadership.lead(&|| false), Led::NotNow);
+        drop(guarded);
+    }
+
+    #[test]
+    fn the_guardian_sleeps_while_a_leader_is_in_and_is_called_when_it_goes() {
+        let leadership = leadership();
+        let leader = leadership.claim().ok().unwrap();
+        let guardian = {
+            let leadership = Arc::clone(&leadership);
+            thread::spawn(move || leadership.watch().map(drop).is_ok())
+        };
+        wait_until(&leadership, |state| state.asleep);
+        drop(leader);
+        assert!(guardian.join().unwrap(), "it took the reactor that was left");
+    }
+
+    #[test]
+    fn a_leader_goes_out_for_a_job_and_tells_the_guardian_of_the_end() {
+        let leadership = leadership();
+        leadership.handle.push_job(Job::Idle);
+        assert_eq!(leadership.lead(&|| false), Led::Back);
+        assert!(leadership.jobs.backlog() == 1 && leadership.state().reactor.is_some());
+
+        let leadership = self::leadership();
+        leadership.handle.drain(Drain { patience: Duration::ZERO, deadline: Duration::ZERO });
+        assert_eq!(leadership.lead(&|| false), Led::NotNow);
+        assert_eq!(leadership.lead(&|| false), Led::NotNow, "nobody runs it again");
+        assert!(matches!(leadership.watch(), Err(Ok(Exit::Drained))));
+    }
+
+    #[test]
+    fn the_guardian_keeps_it_longer_each_time_the_application_proves_slow() {
+        let leadership = leadership();
+        let mut kept = KEPT_AT_FIRST / 2;
+        for _ in 0..10 {
+            drop(leadership.watch().unwrap());
+            kept = (kept * 2).min(KEPT_AT_MOST);
+            assert_eq!(leadership.state().kept, kept);
+        }
+        leadership.state().led_since = Instant::now().checked_sub(PROVEN).unwrap();
+        drop(leadership.watch().unwrap());
+        assert_eq!(leadership.state().kept, KEPT_AT_FIRST);
     }
 }

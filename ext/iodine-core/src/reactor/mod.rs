@@ -86,6 +86,8 @@ pub struct Reactor {
     exit: Option<Exit>,
     /// Jobs were made since the last time all was quiet.
     was_busy: bool,
+    /// When it was last looked whether the threads at work take jobs.
+    roused: Instant,
     no_descriptor_logged: bool,
 }
 
@@ -119,6 +121,7 @@ impl Reactor {
             buffer: vec![0; READ_BUFFER].into(),
             exit: None,
             was_busy: false,
+            roused: Instant::now(),
             no_descriptor_logged: false,
         })
     }
@@ -142,6 +145,11 @@ impl Reactor {
         self.hand_over_jobs();
         self.turn.log.flush();
         Ok(self.exit.take())
+    }
+
+    /// When the last turn began.
+    pub(crate) fn now(&self) -> Instant {
+        self.turn.now
     }
 
     /// Whether it has drained: there is nothing left to run it for.
@@ -526,15 +534,21 @@ impl Reactor {
     fn hand_over_jobs(&mut self) {
         if !self.turn.jobs.is_empty() {
             self.was_busy = true;
+            if self.jobs.backlog() == 0 {
+                self.roused = self.turn.now;
+            }
             self.jobs.dispatch(&mut self.turn.jobs);
-        } else if self.jobs.needs_rouse() {
-            self.jobs.rouse();
         } else if self.was_busy && self.jobs.is_quiet() {
             self.was_busy = false;
             if self.handle.take_wants_idle() {
                 self.was_busy = true;
                 self.jobs.push(Job::Idle);
             }
+        }
+        // By the clock, and not when nothing happens: other connections may keep every turn busy.
+        if self.turn.now - self.roused >= ROUSE && self.jobs.needs_rouse() {
+            self.roused = self.turn.now;
+            self.jobs.rouse();
         }
     }
 }
@@ -569,4 +583,27 @@ fn is_the_peers_fault(error: &io::Error) -> bool {
             | io::ErrorKind::NetworkDown
             | io::ErrorKind::PermissionDenied
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::jobs::tests::Pool;
+
+    #[test]
+    fn turns_that_all_make_jobs_do_not_hide_that_none_is_taken() {
+        let jobs = Arc::new(JobQueue::default());
+        let mut reactor = Reactor::new(Arc::clone(&jobs)).unwrap();
+        let pool = Pool::for_queue(Arc::clone(&jobs), 2);
+        for at_work in 1..=2 {
+            // The first look notes how far the threads have come, the second one finds that they are no further.
+            for _ in 0..2 {
+                reactor.turn.now += ROUSE;
+                reactor.turn.jobs.push(Job::Task(0));
+                reactor.hand_over_jobs();
+            }
+            pool.wait_for(at_work);
+        }
+        pool.end();
+    }
 }
