@@ -219,6 +219,7 @@ require_relative "iodine/rack"
 require_relative "iodine/rack/utils"
 require_relative "iodine/json"
 require_relative "iodine/mustache"
+require_relative "iodine/pubsub"
 require_relative "iodine/deprecated"
 
 if defined?(IODINE_PARSE_CLI) && IODINE_PARSE_CLI

@@ -25,9 +25,11 @@ module Iodine
       def run
         @life_line, @hold = IO.pipe
         Scheduler.keep
+        PubSub.keep
         @wanted.times { hire }
         @reactor.run
         Scheduler.attach(@reactor)
+        PubSub.attach(@reactor)
         @task_thread = Thread.new { @reactor.work }
         supervise
       ensure
@@ -172,6 +174,7 @@ module Iodine
         wait_for_workers
         @reactor.drain(0, 0)
         Scheduler.detach
+        PubSub.detach
         @task_thread&.join(Worker::LAST_CALL)
         [@life_line, @hold].each(&:close)
       end

@@ -60,6 +60,7 @@ module Iodine
           @worker = true
           Signals.inherit(events)
           Scheduler.inherit
+          PubSub.inherit
         end
 
         # In a process that the application has forked: the server is not its business.

@@ -29,6 +29,7 @@ module Iodine
         @listeners.each(&:load)
         State.reach(:on_start)
         Scheduler.attach(@reactor)
+        PubSub.attach(@reactor)
         @threads.times { start_thread }
         @listeners.dup.each { |listener| serve(listener) }
         @serving = true
@@ -81,6 +82,7 @@ module Iodine
         @reactor.drain(Server.shutdown_timeout, @patience)
         Scheduler.detach
         leave_threads
+        PubSub.detach
         Log.info("(#{Process.pid}) cleanup complete.")
       end
 

@@ -11,10 +11,11 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use iodine_proto::sse::{EventError, encode_event};
-use iodine_proto::websocket::{Close, CloseCode, Deflate, Encoder, Kind, encode_message};
+use iodine_proto::websocket::{Close, CloseCode, Deflate, Encoder, Kind, Publication, encode_message};
 
 use crate::handle::{Command, Handle};
 use crate::jobs::Job;
+use crate::pubsub::{Delivery, Message, OwnerGone, Request, Subscription, Subscriptions, Topic};
 use crate::reactor::ConnectionId;
 
 /// What is spoken with a client.
@@ -38,6 +39,9 @@ pub enum Event {
     Open,
     /// A message of a WebSocket; the bytes of a text are UTF-8. On a raw connection, what a read has returned.
     Message(Kind, Vec<u8>),
+    /// A message that was published, for a block of this subscription. To be left out if that is not
+    /// [active](Subscription::is_active) any more.
+    Published(Arc<Subscription>, Arc<Message>),
     /// All that was written has left.
     Drained,
     /// A raw connection has been silent for its timeout.
@@ -72,6 +76,7 @@ struct Shared {
     wants_drained: AtomicBool,
     wants_ping: AtomicBool,
     mailbox: Mutex<Mailbox>,
+    subscriptions: Mutex<Subscriptions>,
 }
 
 #[derive(Default)]
@@ -79,6 +84,8 @@ struct Mailbox {
     events: VecDeque<Event>,
     /// Bytes of the messages in it.
     bytes: usize,
+    /// Publications that found no room.
+    dropped: u64,
     /// A job stands for it, in the queue or at work.
     has_job: bool,
     /// The last event is, or was, in it.
@@ -105,6 +112,7 @@ impl Client {
             wants_drained: AtomicBool::new(false),
             wants_ping: AtomicBool::new(false),
             mailbox: Mutex::default(),
+            subscriptions: Mutex::default(),
         }))
     }
 
@@ -198,9 +206,7 @@ impl Client {
             mailbox.has_job = false;
             return None;
         };
-        if let Event::Message(_, data) = &event {
-            mailbox.bytes -= data.len();
-        }
+        mailbox.bytes -= event.size();
         let resumes = mailbox.held && !mailbox.is_full(2);
         mailbox.held &= !resumes;
         drop(mailbox);
@@ -208,6 +214,38 @@ impl Client {
             self.review();
         }
         Some(event)
+    }
+
+    /// Subscribes the connection to a topic, in place of its former subscription to the same topic. False: it is closed,
+    /// or about to be.
+    pub fn subscribe(&self, topic: Topic, delivery: Delivery) -> bool {
+        let subscription = Subscription::of_client(topic, delivery);
+        let mut subscriptions = self.subscriptions();
+        if !self.is_open() {
+            return false;
+        }
+        match subscriptions.add(&subscription) {
+            Err(OwnerGone) => return false,
+            Ok(Some(before)) => self.0.handle.request(Request::Unsubscribe(before)),
+            Ok(None) => {}
+        }
+        // The lock is held: what is asked for later, for the same topic, must be carried out later.
+        self.0.handle.request(Request::SubscribeClient(subscription, self.clone()));
+        true
+    }
+
+    /// Ends the subscriptions of this name: that of the channel, and that of the pattern. False: there was none.
+    pub fn unsubscribe(&self, name: &Bytes) -> bool {
+        let mut subscriptions = self.subscriptions();
+        let removed = subscriptions.remove(name);
+        let existed = !removed.is_empty();
+        removed.into_iter().for_each(|subscription| self.0.handle.request(Request::Unsubscribe(subscription)));
+        existed
+    }
+
+    /// Ends all subscriptions, and lets no others be made.
+    pub(crate) fn end_subscriptions(&self) -> Vec<Arc<Subscription>> {
+        self.subscriptions().close()
     }
 
     /// Puts a job that is not done behind those of others.
@@ -255,15 +293,14 @@ impl Client {
             Event::Drained => {
                 !self.0.wants_drained.load(Ordering::Relaxed) || mailbox.events.back() == Some(&Event::Drained)
             }
+            Event::Published(subscription, message) => !mailbox.has_room(message.size(), subscription),
             _ => false,
         };
         if mailbox.closed || is_unwanted {
             return None;
         }
         mailbox.closed = matches!(event, Event::Close(_));
-        if let Event::Message(_, data) = &event {
-            mailbox.bytes += data.len();
-        }
+        mailbox.bytes += event.size();
         mailbox.events.push_back(event);
         (!std::mem::replace(&mut mailbox.has_job, true)).then(|| Job::Client(self.clone()))
     }
@@ -274,6 +311,19 @@ impl Client {
         let mut mailbox = self.mailbox();
         mailbox.held = mailbox.is_full(1);
         mailbox.held
+    }
+
+    /// Sends a message that is published to many. Its compressed frame is queued like those of the application, in the
+    /// order of encoding.
+    pub(crate) fn send_publication(&self, publication: &mut Publication) {
+        let mut encoder = self.0.encoder.lock().unwrap_or_else(PoisonError::into_inner);
+        let frame = encoder.publication(publication, &mut self.0.handle.deflater());
+        self.write(frame);
+    }
+
+    /// A write of the reactor itself.
+    pub(crate) fn will_send(&self) {
+        self.0.pending.fetch_add(1, Ordering::Relaxed);
     }
 
     /// The encoder is held until the frame is queued: the peer must get compressed messages in the order of encoding.
@@ -297,12 +347,38 @@ impl Client {
         self.0.handle.send(Command::Review(self.clone()));
     }
 
+    fn subscriptions(&self) -> MutexGuard<'_, Subscriptions> {
+        self.0.subscriptions.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn mailbox(&self) -> MutexGuard<'_, Mailbox> {
         self.0.mailbox.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
+impl Event {
+    /// Bytes of its message.
+    fn size(&self) -> usize {
+        match self {
+            Self::Message(_, data) => data.len(),
+            Self::Published(_, message) => message.size(),
+            _ => 0,
+        }
+    }
+}
+
 impl Mailbox {
+    /// Whether a publication of so many bytes fits in; counts it if not.
+    fn has_room(&mut self, bytes: usize, subscription: &Subscription) -> bool {
+        let has_room = self.events.len() < MOST_PUBLISHED && self.bytes + bytes <= MOST_PUBLISHED_BYTES;
+        if !has_room && !self.events.is_empty() {
+            self.dropped += 1;
+            subscription.note_dropped(self.dropped);
+            return false;
+        }
+        true
+    }
+
     /// Whether there is a share of one part in `parts`, or more, of what it may hold.
     fn is_full(&self, parts: usize) -> bool {
         self.events.len() >= MOST_EVENTS / parts || self.bytes >= MOST_BYTES / parts
@@ -318,3 +394,6 @@ pub(crate) fn abnormal() -> Close {
 const MOST_EVENTS: usize = 256;
 /// Bytes of messages that wait before the reactor reads no more.
 const MOST_BYTES: usize = 1 << 20;
+/// Events that wait, and bytes of messages, before publications are dropped.
+const MOST_PUBLISHED: usize = 16_384;
+const MOST_PUBLISHED_BYTES: usize = 64 << 20;

@@ -16,6 +16,7 @@ use crate::connection::gate::Gate;
 use crate::exchange::Exchange;
 use crate::jobs::{Job, JobQueue};
 use crate::net::Listener;
+use crate::pubsub;
 use crate::reactor::{ConnectionId, TimerId};
 
 /// Sends commands to a reactor. Cheap to clone; commands of one thread are carried out in order.
@@ -55,6 +56,7 @@ pub(crate) enum Command {
     CloseClient(Client, Close),
     /// Something that bears on the client's connection has changed.
     Review(Client),
+    PubSub(pubsub::Request),
     Timer(TimerId, Duration),
     CancelTimer(TimerId),
     Listen(Listener),
@@ -201,6 +203,10 @@ impl Handle {
     /// The queue that the reactor's jobs go to.
     pub fn jobs(&self) -> &Arc<JobQueue> {
         &self.0.jobs
+    }
+
+    pub(crate) fn request(&self, request: pubsub::Request) {
+        self.send(Command::PubSub(request));
     }
 
     pub(crate) fn deflater(&self) -> MutexGuard<'_, Deflater> {

@@ -17,6 +17,8 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use crate::client::Client;
 use crate::exchange::Exchange;
+use crate::pubsub::Subscription;
+use crate::pubsub::engine::Listener;
 use crate::reactor::TimerId;
 use crate::reactor::leader::{Leadership, Led};
 
@@ -27,6 +29,10 @@ pub enum Job {
     Request(Box<Exchange>),
     /// There are events for a client, to be taken by [`Client::next_event`] until there are none.
     Client(Client),
+    /// There are messages for a block, to be taken by [`Subscription::next_message`] until there are none.
+    Subscription(Arc<Subscription>),
+    /// There are changes for an engine, to be taken by [`Listener::next_change`] until there are none.
+    Listener(Arc<Listener>),
     /// A timer is due.
     Timer(TimerId),
     /// A task that the application queued under this number.

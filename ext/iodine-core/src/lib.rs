@@ -8,7 +8,7 @@
 //! ```
 //!
 //! What it does: sockets ([`net`]), protocol state of a connection (`connection`), timers and turns ([`reactor`]),
-//! the hand-over to the application ([`jobs`], [`handle`]), the command line ([`cli`]) and the choice of how many
+//! the hand-over to the application ([`jobs`], [`handle`]), publications ([`pubsub`]), the command line ([`cli`]) and the choice of how many
 //! threads and workers to run ([`concurrency`]).
 //!
 //! What it never does: know Ruby, or wait for the application. A slow application delays no ping, no file and no

@@ -18,6 +18,7 @@ use magnus::typed_data::Obj;
 use magnus::value::{LazyId, Opaque};
 use magnus::{DataTypeFunctions, Error, RHash, RModule, RString, Ruby, StaticSymbol, TypedData, Value, gc, method};
 
+use crate::pubsub;
 use crate::rack::Applications;
 use crate::roots::{Root, SHARED_FROM, shared_bytes};
 use crate::worker::{is_jump, report};
@@ -198,6 +199,7 @@ fn tell(ruby: &Ruby, client: &Client, connection: Obj<Connection>, event: Event)
             drop(data);
             call(ruby, connection, Callback::Message, Some(message))
         }
+        Event::Published(subscription, message) => pubsub::call(ruby, &subscription, &message),
         Event::Shutdown => {
             let called = call(ruby, connection, Callback::Shutdown, None);
             client.close(Close { code: CloseCode::GOING_AWAY, reason: String::new() });
@@ -374,7 +376,7 @@ impl Connection {
         0
     }
 
-    fn open_client(&self) -> Option<&Client> {
+    pub(crate) fn open_client(&self) -> Option<&Client> {
         self.client.as_ref().filter(|client| client.is_open())
     }
 

@@ -4,6 +4,7 @@
 //! - `runtime`, `socket`: the reactor and listening sockets as Ruby objects
 //! - `worker`: the application's threads
 //! - `connection`: WebSockets and event streams
+//! - `pubsub`: subscriptions, publications and the blocks that are called with messages
 //! - `rack`: requests as Rack environments, Rack responses as bytes
 //! - `json`, `rack_utils`: `Iodine::JSON` and `Iodine::Rack::Utils`
 //! - `mustache`: templates, for `Iodine::Mustache`
@@ -19,6 +20,7 @@ mod gvl;
 mod json;
 mod logger;
 mod mustache;
+mod pubsub;
 mod rack;
 mod rack_utils;
 mod roots;
@@ -47,6 +49,7 @@ fn init(ruby: &Ruby) -> Result<(), Error> {
     socket::init(ruby, base)?;
     runtime::init(ruby, base)?;
     connection::init(ruby, iodine)?;
+    pubsub::init(ruby, base)?;
     rack::init(ruby, base)?;
     json::init(ruby, base)?;
     mustache::init(ruby, base)?;

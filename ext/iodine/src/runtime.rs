@@ -62,6 +62,11 @@ impl Runtime {
         })
     }
 
+    /// The way to reach the reactor.
+    pub(crate) fn handle(&self) -> &Handle {
+        &self.handle
+    }
+
     /// Starts the reactor's thread. Nothing happens when it runs already or is over.
     fn run(ruby: &Ruby, this: &Self) -> Result<(), Error> {
         let mut state = this.guardian.lock();

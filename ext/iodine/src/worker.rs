@@ -13,6 +13,7 @@ use magnus::{Error, RModule, Ruby, Value};
 
 use crate::connection;
 use crate::gvl;
+use crate::pubsub;
 use crate::rack::{Applications, serve};
 
 /// Runs jobs until the queue is closed. One take of the lock serves all the jobs that are there.
@@ -57,6 +58,8 @@ fn run(ruby: &Ruby, handle: &Handle, applications: &Arc<Applications>, job: Job)
     match job {
         Job::Request(exchange) => serve(ruby, handle, applications, exchange),
         Job::Client(client) => connection::deliver(ruby, applications, &client),
+        Job::Subscription(subscription) => pubsub::deliver(ruby, handle, subscription),
+        Job::Listener(listener) => pubsub::inform(ruby, handle, listener),
         Job::Timer(id) => scheduler(ruby)?.funcall::<_, _, Value>(*FIRE, (id.0,)).map(drop),
         Job::Task(id) => scheduler(ruby)?.funcall::<_, _, Value>(*RUN_TASK, (id,)).map(drop),
         Job::Idle => scheduler(ruby)?.funcall::<_, _, Value>(*IDLE, ()).map(drop),

@@ -44,6 +44,12 @@ impl Live {
         }
     }
 
+    /// A message that was published.
+    pub(super) fn publish(&mut self, bytes: Bytes, out: &mut WriteQueue) {
+        self.client.will_send();
+        self.write(bytes, out);
+    }
+
     /// Everything that was written has left.
     pub(super) fn flushed(&mut self, turn: &mut Turn) {
         self.client.has_sent(std::mem::take(&mut self.queued));
@@ -62,10 +68,15 @@ impl Live {
         self.finished = true;
         self.client.shut();
         self.tell(Event::Close(close), turn);
+        turn.left.push(self.client.clone());
     }
 
     pub(super) fn tell(&self, event: Event, turn: &mut Turn) {
         turn.jobs.extend(self.client.push(event));
+    }
+
+    pub(super) fn client(&self) -> &Client {
+        &self.client
     }
 
     pub(super) fn is_finished(&self) -> bool {

@@ -24,6 +24,7 @@ use crate::handle::Hijacked;
 use crate::jobs::Job;
 use crate::net::stream::Stream;
 use crate::net::write_queue::{Flushed, WriteQueue};
+use crate::pubsub::Encodings;
 use crate::reactor::ConnectionId;
 use gate::Gate;
 use http::{Http, Waiting};
@@ -48,6 +49,8 @@ pub(crate) struct Turn {
     /// Jobs that the turn has made.
     pub(crate) jobs: Vec<Job>,
     pub(crate) exchanges: ExchangePool,
+    /// Clients whose connection has ended: so have their subscriptions.
+    pub(crate) left: Vec<Client>,
     pub(crate) log: AccessLog,
 }
 
@@ -60,6 +63,7 @@ impl Turn {
             closes_idle: false,
             jobs: Vec::new(),
             exchanges: ExchangePool::default(),
+            left: Vec::new(),
             log: AccessLog::default(),
         }
     }
@@ -256,6 +260,23 @@ impl Connection {
             Protocol::WebSocket(socket) => socket.write(bytes, &mut self.out),
             Protocol::Sse(stream) => stream.write(bytes, turn, &mut self.out),
             Protocol::Raw(raw) => raw.write(bytes, turn, &mut self.out),
+        }
+    }
+
+    /// Appends a message that was published, for a client that is subscribed without a block.
+    pub(crate) fn publish(&mut self, encodings: &mut Encodings<'_>, as_binary: bool, turn: &Turn) {
+        match &mut self.protocol {
+            Protocol::Http(_) => {}
+            Protocol::WebSocket(socket) => socket.publish(encodings.frame(as_binary), &mut self.out),
+            Protocol::Sse(stream) => stream.publish(encodings.event(), turn, &mut self.out),
+            Protocol::Raw(raw) => raw.publish(encodings.payload(), turn, &mut self.out),
+        }
+    }
+
+    /// Puts an event into the client's mailbox.
+    pub(crate) fn tell(&mut self, event: Event, turn: &mut Turn) {
+        if let Some(live) = self.protocol.live() {
+            live.tell(event, turn);
         }
     }
 

@@ -34,6 +34,12 @@ impl Raw {
         self.live.write(bytes, out);
     }
 
+    /// A message that was published.
+    pub(super) fn publish(&mut self, bytes: Bytes, turn: &Turn, out: &mut WriteQueue) {
+        self.live.alive_at = turn.now;
+        self.live.publish(bytes, out);
+    }
+
     /// The application closes it.
     pub(super) fn close(&mut self, close: Close, turn: &mut Turn) {
         if !self.live.is_finished() {

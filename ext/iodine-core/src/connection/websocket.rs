@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use iodine_proto::websocket::{
-    Close, Error, Event as Frame, Kind, Reader, Role, encode_close, encode_ping, encode_pong,
+    Close, Error, Event as Frame, Kind, Publication, Reader, Role, encode_close, encode_ping, encode_pong,
 };
 
 use super::Turn;
@@ -70,6 +70,18 @@ impl WebSocket {
             return;
         }
         self.live.write(bytes, out);
+    }
+
+    /// A message that was published.
+    pub(super) fn publish(&mut self, publication: &mut Publication, out: &mut WriteQueue) {
+        if self.is_closing() {
+            return;
+        }
+        if self.live.client().deflate().is_some() {
+            self.live.client().send_publication(publication);
+        } else {
+            self.live.publish(publication.plain(), out);
+        }
     }
 
     pub(super) fn end_of_input(&mut self, turn: &mut Turn) {

@@ -1,3 +1,78 @@
 //! Publish and subscribe.
+//!
+//! ```text
+//!  Client::subscribe ─┐                         ┌─▶ Connection::publish   a WebSocket, an event stream: no Ruby
+//!  Process::subscribe ┼─▶ Registry, in the ─────┼─▶ Event::Published      a block of a connection: its mailbox
+//!  Process::publish ──┘   reactor's turn        └─▶ Job::Subscription     a block of the process: its inbox
+//!                               │
+//!                               └─▶ Engine: told which topics have subscribers
+//! ```
+//!
+//! Who subscribes and publishes are threads of the application; all that they want goes to the reactor as commands, in
+//! order. The reactor alone has the [`Registry`], so nothing of this takes a lock while a message is given to thousands.
+//!
+//! A message carries the time at which it was published, and a subscription that of its beginning, by a clock that all
+//! processes of the machine share. A subscriber is never given what was published before it subscribed, whatever way
+//! the message took.
 
+pub mod engine;
+mod inbox;
+mod message;
+mod process;
 pub mod redis;
+pub mod registry;
+mod subscription;
+mod topic;
+
+pub use engine::Engine;
+pub use inbox::Inbox;
+pub use message::Message;
+pub use process::Process;
+pub use registry::Registry;
+pub use subscription::{Delivery, Handler, Subscription};
+pub use topic::Topic;
+
+pub(crate) use message::Encodings;
+pub(crate) use subscription::{OwnerGone, Subscriptions, Target};
+
+use std::sync::Arc;
+
+use crate::client::Client;
+
+/// Which processes of the cluster a message is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scope {
+    /// All of them.
+    Cluster,
+    /// The one that publishes.
+    Process,
+    /// All but the one that publishes.
+    Siblings,
+    /// The master, which in a single process is the process itself.
+    Root,
+}
+
+/// Nanoseconds of a clock that never goes back, and that is the same one in all processes of the machine.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Stamp(pub u64);
+
+impl Stamp {
+    pub(crate) fn now() -> Self {
+        let time = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
+        Self(time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64)
+    }
+}
+
+/// What the reactor is asked to do.
+pub(crate) enum Request {
+    /// A block of the process.
+    Subscribe(Arc<Subscription>),
+    SubscribeClient(Arc<Subscription>, Client),
+    Unsubscribe(Arc<Subscription>),
+    Publish(Scope, Arc<Message>),
+    Attach(Arc<dyn Engine>),
+    /// The engine of this address is told of nothing any more.
+    Detach(Arc<dyn Engine>),
+    /// The engine is told of all topics again.
+    Reset(Arc<dyn Engine>),
+}

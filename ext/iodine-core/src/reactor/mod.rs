@@ -4,6 +4,7 @@
 //! jobs over. Nothing in a turn waits but the poll. Who runs the turns is the business of [`leader`].
 
 pub mod leader;
+mod publish;
 pub(crate) mod timer;
 
 use std::io;
@@ -27,6 +28,7 @@ use crate::jobs::{Job, JobQueue};
 use crate::net::Listener;
 use crate::net::stream::Stream;
 use crate::settings::{ListenerSettings, RawSettings};
+use publish::Hub;
 use timer::{Alarm, Alarms};
 
 pub use timer::TimerId;
@@ -76,6 +78,7 @@ pub struct Reactor {
     connections: Slab<Connection>,
     generation: u32,
     alarms: Alarms,
+    hub: Hub,
     turn: Turn,
     /// Connections to look at before the turn ends.
     touched: Vec<ConnectionId>,
@@ -114,6 +117,7 @@ impl Reactor {
             connections: Slab::new(),
             generation: 0,
             alarms: Alarms::default(),
+            hub: Hub::default(),
             turn: Turn::new(Instant::now()),
             touched: Vec::new(),
             unfinished: Vec::new(),
@@ -142,6 +146,8 @@ impl Reactor {
         self.carry_out_commands();
         self.sound_alarms();
         self.settle_touched();
+        self.end_subscriptions();
+        self.tell_engines();
         self.hand_over_jobs();
         self.turn.log.flush();
         Ok(self.exit.take())
@@ -241,11 +247,8 @@ impl Reactor {
     }
 
     fn touch(&mut self, id: ConnectionId) {
-        if let Some(connection) = find(&mut self.connections, id)
-            && !connection.is_listed
-        {
-            connection.is_listed = true;
-            self.touched.push(id);
+        if let Some(connection) = find(&mut self.connections, id) {
+            list(&mut self.touched, connection);
         }
     }
 
@@ -332,6 +335,7 @@ impl Reactor {
             Command::WriteClient(client, bytes) => self.write_client(&client, bytes),
             Command::CloseClient(client, close) => self.close_client(&client, close),
             Command::Review(client) => self.review(&client),
+            Command::PubSub(request) => self.carry_out_request(request),
             Command::Abort(id) => self.close(id),
             Command::Timer(id, delay) => self.alarms.set(self.turn.now + delay, Alarm::Timer(id)),
             Command::CancelTimer(id) => self.alarms.cancel(id),
@@ -394,6 +398,7 @@ impl Reactor {
             None => {
                 client.shut();
                 self.turn.jobs.extend(client.push(ClientEvent::Close(abnormal())));
+                self.turn.left.push(client);
             }
         }
     }
@@ -559,6 +564,13 @@ fn find(connections: &mut Slab<Connection>, id: ConnectionId) -> Option<&mut Con
 
 fn find_client<'c>(connections: &'c mut Slab<Connection>, client: &Client) -> Option<&'c mut Connection> {
     find(connections, client.connection()?)
+}
+
+fn list(touched: &mut Vec<ConnectionId>, connection: &mut Connection) {
+    if !connection.is_listed {
+        connection.is_listed = true;
+        touched.push(connection.id);
+    }
 }
 
 fn set_alarm(connection: &mut Connection, alarms: &mut Alarms) {

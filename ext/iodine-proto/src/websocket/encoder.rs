@@ -92,6 +92,11 @@ impl Publication {
         Publication { kind, plain: plain.into(), payload: start, compressed: Compressed::NotTried }
     }
 
+    /// The frame that is not compressed. Shared, not copied.
+    pub fn plain(&self) -> Bytes {
+        self.plain.clone()
+    }
+
     /// The message without its frame.
     pub fn payload(&self) -> &[u8] {
         &self.plain[self.payload..]

@@ -1,0 +1,202 @@
+//! `Iodine::Base::PubSub`: subscriptions and publications of Ruby, and the blocks that are called with messages.
+
+use std::sync::{Arc, LazyLock};
+
+use bytes::Bytes;
+use iodine_core::handle::Handle;
+use iodine_core::jobs::Job;
+use iodine_core::pubsub::engine::{Change, Listener};
+use iodine_core::pubsub::{Delivery, Engine, Handler, Message, Process, Scope, Subscription, Topic};
+use magnus::prelude::*;
+use magnus::typed_data::Obj;
+use magnus::value::LazyId;
+use magnus::{Error, RModule, RString, Ruby, TypedData, Value, function};
+
+use crate::connection::Connection;
+use crate::roots::Root;
+use crate::runtime::Runtime;
+use crate::worker::{is_jump, report};
+
+static PROCESS: LazyLock<Process> = LazyLock::new(Process::default);
+
+/// Calls a subscription of the process with its messages, at most so many that other jobs have their turn.
+///
+/// # Errors
+/// Only when Ruby ends the thread; what is left is for another one then.
+pub(crate) fn deliver(ruby: &Ruby, handle: &Handle, subscription: Arc<Subscription>) -> Result<(), Error> {
+    let mut called = Ok(());
+    for _ in 0..CALLS_A_JOB {
+        let Some(message) = subscription.next_message() else { return Ok(()) };
+        called = call(ruby, &subscription, &message);
+        if called.is_err() {
+            break;
+        }
+    }
+    handle.push_job(Job::Subscription(subscription));
+    called
+}
+
+/// Calls the block of a subscription with a message. What it raises is logged.
+///
+/// # Errors
+/// Only when Ruby ends the thread.
+pub(crate) fn call(ruby: &Ruby, subscription: &Subscription, message: &Message) -> Result<(), Error> {
+    static CALL: LazyId = LazyId::new("call");
+    let Some(block) = subscription.handler().filter(|_| subscription.is_active()) else { return Ok(()) };
+    let (channel, payload) = (ruby.str_from_slice(&message.channel), ruby.str_from_slice(&message.payload));
+    let called = value(ruby, block)?.funcall::<_, _, Value>(*CALL, (channel, payload));
+    log_exception(ruby, called, "a block of a subscription raised")
+}
+
+/// Tells an engine of the application what has changed.
+///
+/// # Errors
+/// Only when Ruby ends the thread; what is left is for another one then.
+pub(crate) fn inform(ruby: &Ruby, handle: &Handle, listener: Arc<Listener>) -> Result<(), Error> {
+    static SUBSCRIBE: LazyId = LazyId::new("subscribe");
+    static UNSUBSCRIBE: LazyId = LazyId::new("unsubscribe");
+    let engine = value(ruby, listener.handler())?;
+    while let Some(change) = listener.next_change() {
+        let (name, topic) = match &change {
+            Change::Gained(topic) => (*SUBSCRIBE, topic),
+            Change::Lost(topic) => (*UNSUBSCRIBE, topic),
+        };
+        let arguments = (ruby.str_from_slice(&topic.name), topic.is_pattern.then_some(true));
+        let called = engine.funcall::<_, _, Value>(name, arguments);
+        if let Err(error) = log_exception(ruby, called, "a pub/sub engine raised") {
+            handle.push_job(Job::Listener(listener));
+            return Err(error);
+        }
+    }
+    Ok(())
+}
+
+fn log_exception(ruby: &Ruby, called: Result<Value, Error>, place: &str) -> Result<(), Error> {
+    match called {
+        Err(error) if is_jump(&error) => Err(error),
+        Err(error) => {
+            report(ruby, &error, place);
+            Ok(())
+        }
+        Ok(_) => Ok(()),
+    }
+}
+
+/// An object of the application, for the core to keep.
+fn handler(object: Value) -> Handler {
+    Arc::new(Root::new(object))
+}
+
+/// What [`handler`] was made of.
+fn value(ruby: &Ruby, handler: &Handler) -> Result<Value, Error> {
+    let root = handler.downcast_ref::<Root>();
+    root.map(|root| root.value(ruby)).ok_or_else(|| Error::new(ruby.exception_runtime_error(), "not a Ruby object"))
+}
+
+fn topic(name: RString, is_pattern: bool) -> Topic {
+    Topic { name: bytes(name), is_pattern }
+}
+
+fn bytes(string: RString) -> Bytes {
+    // SAFETY: no Ruby code runs while the content is copied.
+    Bytes::copy_from_slice(unsafe { string.as_slice() })
+}
+
+fn attach(runtime: &Runtime) {
+    PROCESS.attach(runtime.handle());
+}
+
+fn detach() {
+    PROCESS.detach();
+}
+
+fn keep() {
+    PROCESS.keep();
+}
+
+fn inherit() {
+    PROCESS.inherit();
+}
+
+/// Subscribes the process.
+fn subscribe(name: RString, is_pattern: bool, block: Value) {
+    PROCESS.subscribe(topic(name, is_pattern), handler(block));
+}
+
+fn unsubscribe(name: RString) -> bool {
+    PROCESS.unsubscribe(&bytes(name))
+}
+
+/// Subscribes a connection; with nil for a block, messages are written to it. False: it is closed.
+fn subscribe_connection(
+    connection: Obj<Connection>,
+    name: RString,
+    is_pattern: bool,
+    block: Value,
+    as_binary: bool,
+) -> bool {
+    let delivery = if block.is_nil() { Delivery::Direct { as_binary } } else { Delivery::Block(handler(block)) };
+    connection.open_client().is_some_and(|client| client.subscribe(topic(name, is_pattern), delivery))
+}
+
+/// Nil: it is closed.
+fn unsubscribe_connection(connection: Obj<Connection>, name: RString) -> Option<bool> {
+    connection.open_client().map(|client| client.unsubscribe(&bytes(name)))
+}
+
+/// Publishes to processes of a scope: 0 the cluster, 1 this process, 2 the others, 3 the master.
+fn publish(ruby: &Ruby, scope: u8, channel: RString, message: RString) -> Result<(), Error> {
+    let scope = match scope {
+        0 => Scope::Cluster,
+        1 => Scope::Process,
+        2 => Scope::Siblings,
+        3 => Scope::Root,
+        _ => return Err(Error::new(ruby.exception_arg_error(), "no such scope")),
+    };
+    PROCESS.publish(scope, bytes(channel), bytes(message));
+    Ok(())
+}
+
+/// What tells an engine that is written in Ruby of channels.
+#[derive(TypedData)]
+#[magnus(class = "Iodine::Base::PubSub::Attachment", free_immediately)]
+struct Attachment(Arc<dyn Engine>);
+
+impl magnus::DataTypeFunctions for Attachment {}
+
+impl Attachment {
+    /// Tells the engine of all channels, and of those that come and go.
+    fn new(engine: Value) -> Self {
+        let engine: Arc<dyn Engine> = Listener::new(handler(engine));
+        PROCESS.attach_engine(Arc::clone(&engine));
+        Self(engine)
+    }
+
+    fn end(&self) {
+        PROCESS.detach_engine(&self.0);
+    }
+
+    fn reset(&self) {
+        PROCESS.reset_engine(&self.0);
+    }
+}
+
+/// Messages of one block that a thread takes before it looks at other jobs.
+const CALLS_A_JOB: usize = 32;
+
+pub(crate) fn init(ruby: &Ruby, base: RModule) -> Result<(), Error> {
+    let module = base.define_module("PubSub")?;
+    module.define_singleton_method("native_attach", function!(attach, 1))?;
+    module.define_singleton_method("native_detach", function!(detach, 0))?;
+    module.define_singleton_method("native_keep", function!(keep, 0))?;
+    module.define_singleton_method("native_inherit", function!(inherit, 0))?;
+    module.define_singleton_method("native_subscribe", function!(subscribe, 3))?;
+    module.define_singleton_method("native_unsubscribe", function!(unsubscribe, 1))?;
+    module.define_singleton_method("native_subscribe_connection", function!(subscribe_connection, 5))?;
+    module.define_singleton_method("native_unsubscribe_connection", function!(unsubscribe_connection, 2))?;
+    module.define_singleton_method("native_publish", function!(publish, 3))?;
+    let attachment = module.define_class("Attachment", ruby.class_object())?;
+    attachment.define_singleton_method("new", function!(Attachment::new, 1))?;
+    attachment.define_method("end", magnus::method!(Attachment::end, 0))?;
+    attachment.define_method("reset", magnus::method!(Attachment::reset, 0))
+}

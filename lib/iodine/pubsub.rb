@@ -1,0 +1,156 @@
+# frozen_string_literal: true
+
+module Iodine
+  # Publish and subscribe: a message that is published to a channel reaches all who are subscribed to it.
+  #
+  #     Iodine.subscribe("orders") { |channel, message| puts "#{channel}: #{message}" }
+  #     client.subscribe("news")  # a WebSocket, or an event stream: its peer gets the messages
+  #     Iodine.publish("news", "It works.")
+  #
+  # Channels are Strings or Symbols, which are the same ones: `:news` is "news". How far a message goes is the business
+  # of an engine: of CLUSTER, unless another one is the default, or is given to `publish`.
+  module PubSub
+    class << self
+      # The engine that `publish` uses unless it is given one.
+      attr_reader :default
+
+      # Sets the default engine; nil is CLUSTER. Does not attach it. Raises TypeError for what is no engine.
+      def default=(engine)
+        @default = Base::PubSub.engine(engine || CLUSTER)
+      end
+
+      # Calls `subscribe` and `unsubscribe` of an engine when a channel gains its first subscriber and loses its last
+      # one, and `subscribe` for all channels that have subscribers already. Returns the engine.
+      #
+      # The master of a cluster tells its engines of the channels of all workers, a worker of its own only. Raises
+      # TypeError for what is no engine.
+      def attach(engine) = Base::PubSub.attach_engine(Base::PubSub.engine(engine))
+
+      # Tells an engine of no more channels. Returns the engine. Raises TypeError for what is no engine.
+      def detach(engine) = Base::PubSub.detach_engine(Base::PubSub.engine(engine))
+
+      # Tells an attached engine of all channels again. Returns the engine. Raises TypeError for what is no engine.
+      def reset(engine) = Base::PubSub.reset_engine(Base::PubSub.engine(engine))
+    end
+
+    # A way for messages. The ones of this server are constants of Iodine::PubSub; others are subclasses:
+    #
+    #     class Logged < Iodine::PubSub::Engine
+    #       def publish(channel, message)
+    #         puts "#{channel}: #{message}"
+    #         Iodine::PubSub::CLUSTER.publish(channel, message)
+    #       end
+    #     end
+    #
+    #     Iodine::PubSub.default = Logged.new
+    class Engine
+      # Called for an attached engine when a channel, or a pattern (+match+ is true), has its first subscriber. By a
+      # thread of the server, one call after the other; what is raised is logged.
+      def subscribe(_channel, _match = nil); end
+
+      # Called for an attached engine when a channel, or a pattern, has lost its last subscriber.
+      def unsubscribe(_channel, _match = nil); end
+
+      # Called in the process that publishes. Delivers nothing by itself.
+      def publish(_channel, _message); end
+    end
+
+    # An engine of the server itself.
+    class ProcessEngine < Engine
+      def initialize(scope)
+        super()
+        @scope = scope
+      end
+
+      # Publishes to the processes of the engine. Returns the engine.
+      def publish(channel, message)
+        Base::PubSub.native_publish(@scope, Base::PubSub.channel_name(channel), Base::PubSub.message(message))
+        self
+      end
+
+      def inspect = "#<Iodine::PubSub #{%w[CLUSTER PROCESS SIBLINGS PUBLISH2ROOT].fetch(@scope)}>"
+    end
+    private_constant :ProcessEngine
+
+    # All processes of the cluster, the master included.
+    CLUSTER = ProcessEngine.new(0)
+    # The process that publishes.
+    PROCESS = ProcessEngine.new(1)
+    # All processes but the one that publishes.
+    SIBLINGS = ProcessEngine.new(2)
+    # The master.
+    PUBLISH2ROOT = ProcessEngine.new(3)
+
+    @default = CLUSTER
+  end
+
+  class << self
+    # Subscribes this process to a channel, for as long as it lives:
+    #
+    #     Iodine.subscribe("chat") { |channel, message| … }
+    #     Iodine.subscribe(to: "chat.*", match: :redis) { |channel, message| … }
+    #     Iodine.subscribe(:chat, handler: object_with_call)
+    #
+    # The block is called with the name of the channel and the message, both binary Strings, one call at a time and in
+    # the order of publication. Before the start, all processes of the cluster are subscribed.
+    #
+    # [to] the channel, unless it is given first
+    # [match] `:redis` takes the name for a pattern: `*` any run of bytes, `?` any one, `[a-z]`, `[^a-z]`, `\` escapes
+    # [handler] an object with the method `call`, instead of the block
+    #
+    # A subscription to the same channel, or to the same pattern, takes the place of the one before. Returns the
+    # channel. Raises ArgumentError without a channel or a block, TypeError for a channel that is no String or Symbol.
+    def subscribe(*arguments, **options, &block)
+      request = Base::PubSub::Subscribing.new(arguments, options, block)
+      raise ArgumentError, "Iodine.subscribe needs a block, or a handler" unless request.handler
+
+      Base::PubSub.native_subscribe(request.name, request.pattern?, request.handler)
+      request.channel
+    end
+
+    # Ends the subscription of this process to a channel, or to a pattern. Returns whether there was one. Raises
+    # TypeError for a channel that is no String or Symbol.
+    def unsubscribe(channel) = Base::PubSub.native_unsubscribe(Base::PubSub.channel_name(channel))
+
+    # Publishes a message, which is a String of any bytes, to a channel:
+    #
+    #     Iodine.publish("chat", "Hello")
+    #     Iodine.publish(to: "chat", message: "Hello", engine: Iodine::PubSub::PROCESS)
+    #
+    # The engine is PubSub.default unless given; false is Iodine::PubSub::PROCESS. Returns true. Raises ArgumentError
+    # without a channel or a message, TypeError for those that are none.
+    def publish(*arguments, **options) = Base::PubSub.publish(arguments, options)
+  end
+
+  class Connection
+    # Subscribes the connection to a channel until it is closed:
+    #
+    #     client.subscribe("chat")                                     # the peer gets the messages
+    #     client.subscribe("chat") { |channel, message| client.write(message.upcase) }
+    #
+    # Without a block, the messages go to the peer without asking Ruby: by WebSocket as texts when they are UTF-8 and
+    # else as binary messages, in an event stream as `data:`. A block never runs at the same time as a callback of the
+    # connection, or another block of it. Options are those of Iodine.subscribe, and:
+    #
+    # [as] `:binary` sends all messages as binary ones
+    #
+    # Returns the channel; nil when the connection is closed, and for `as: :binary` of an event stream.
+    def subscribe(*arguments, **options, &block)
+      request = Base::PubSub::Subscribing.new(arguments, options, block)
+      return if request.binary? && protocol == :sse && !request.handler
+
+      taken = Base::PubSub.native_subscribe_connection(self, request.name, request.pattern?, request.handler,
+                                                       request.binary?)
+      request.channel if taken
+    end
+
+    # Ends the subscription of the connection to a channel, or to a pattern. Returns whether there was one; nil when the
+    # connection is closed.
+    def unsubscribe(channel) = Base::PubSub.native_unsubscribe_connection(self, Base::PubSub.channel_name(channel))
+
+    # The same as Iodine.publish.
+    def publish(*arguments, **options) = Base::PubSub.publish(arguments, options)
+  end
+end
+
+require_relative "pubsub/base"
