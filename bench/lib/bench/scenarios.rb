@@ -4,12 +4,12 @@ module Bench
   # What is measured: an application, the threads its server gets, and a load.
   #
   # Scenarios of one +group+ take turns within each round, so that their figures may be compared with one another.
-  # +files+ tells that the servers get StaticFiles.folder to serve.
+  # +files+ tells that the servers get StaticFiles.folder to serve, +log+ that iodine writes a line a request.
   # A scenario that +needs+ something no server here offers yet is listed and skipped.
-  Scenario = Struct.new(:name, :about, :app, :threads, :request, :load, :group, :servers, :files, :needs,
-                        keyword_init: true) do
+  Scenario = Struct.new(:name, :about, :app, :threads, :request, :load, :group, :servers, :files, :log,
+                        :needs, keyword_init: true) do
     def initialize(name:, about:, app:, load:, request:, threads: 1, group: name, servers: %i[iodine puma floor],
-                   files: false, needs: nil)
+                   files: false, log: false, needs: nil)
       super
     end
 
@@ -34,6 +34,8 @@ module Bench
     Scenario.wrk(:hello_t16, "hello world", app: :hello, threads: 16, group: :hello),
     Scenario.wrk(:hello_pipelined, "16 requests a packet", app: :hello, request: Request.new(pipeline: 16),
                                                            group: :hello),
+    Scenario.wrk(:hello_log, "hello world, and a log line", app: :hello, log: true, servers: %i[iodine],
+                                                            group: :hello),
     Scenario.wrk(:hello_c1, "one request at a time", app: :hello, connections: 1),
     Scenario.wrk(:headers, "20 headers in, 20 out", app: :headers, request: Request.from_browser),
     Scenario.wrk(:post_10k, "10 KiB in and back", app: :post, request: Request.new(verb: "POST", body_bytes: 10_240)),
@@ -46,7 +48,10 @@ module Bench
     Scenario.new(name: :memory, about: "hello world for a minute", app: :hello, request: Request.new,
                  load: MemoryLoad.new(connections: 100, request: Request.new)),
     Scenario.wrk(:static_10k, "10 KiB file by -www", app: :hello, request: Request.new(path: "/10k.bin"),
-                                                     servers: %i[iodine nginx], files: true),
+                                                     servers: %i[iodine nginx floor], files: true),
+    Scenario.wrk(:static_10k_log, "10 KiB file, and a log line", app: :hello, request: Request.new(path: "/10k.bin"),
+                                                                 servers: %i[iodine], files: true, log: true,
+                                                                 group: :static_10k),
     Scenario.wrk(:static_1mb, "1 MiB file by -www", app: :hello, request: Request.new(path: "/1mb.bin"),
                                                     connections: 20, servers: %i[iodine nginx], files: true)
   ].freeze

@@ -20,8 +20,9 @@ module Bench
     def command
       threads = scenario.threads.to_s
       files = scenario.files ? ["-www", StaticFiles.folder] : []
+      log = scenario.log ? ["-log"] : []
       [RbConfig.ruby, "-I#{LIBRARY}", EXECUTABLE, "-b", "127.0.0.1", "-p", port.to_s, "-t", threads, "-w", "1", *files,
-       scenario.app_path]
+       *log, scenario.app_path]
     end
 
     LIBRARY = File.join(CHECKOUT, "lib")
