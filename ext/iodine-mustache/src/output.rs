@@ -26,9 +26,30 @@ impl<'o> Output<'o> {
             Escaping::Verbatim => self.bytes.extend_from_slice(text),
         }
     }
+
+    /// Appends an integer in decimal: several times quicker than by `write!`, and pages are full of them.
+    pub fn push_integer(&mut self, value: i64) {
+        let mut digits = [0; MOST_DIGITS];
+        let mut at = MOST_DIGITS;
+        let mut rest = value.unsigned_abs();
+        loop {
+            at -= 1;
+            digits[at] = b'0' + (rest % 10) as u8;
+            rest /= 10;
+            if rest == 0 {
+                break;
+            }
+        }
+        if value < 0 {
+            at -= 1;
+            digits[at] = b'-';
+        }
+        // None of these is special.
+        self.bytes.extend_from_slice(&digits[at..]);
+    }
 }
 
-/// For `write!`: numbers need no string of their own.
+/// For `write!`: what can be formatted needs no string of its own.
 impl fmt::Write for Output<'_> {
     fn write_str(&mut self, text: &str) -> fmt::Result {
         self.push(text.as_bytes());
@@ -47,12 +68,20 @@ pub(crate) fn escape(text: &[u8], out: &mut Vec<u8>) {
     out.extend_from_slice(rest);
 }
 
-/// The first byte to replace. Whole blocks are tested without a branch for each byte, which compiles to vector code.
+/// The first byte to replace. Whole blocks are tested without a branch for each byte, which compiles to vector code; the
+/// end is a block that overlaps the one before.
 fn find_special(text: &[u8]) -> Option<usize> {
-    let (blocks, _) = text.as_chunks::<BLOCK>();
-    let is_clean = |block: &&[u8; BLOCK]| !block.iter().fold(false, |found, byte| found | is_special(*byte));
-    let clean = BLOCK * blocks.iter().take_while(is_clean).count();
+    let (blocks, rest) = text.as_chunks::<BLOCK>();
+    let clean = BLOCK * blocks.iter().take_while(|block| !has_special(block)).count();
+    if clean == text.len() - rest.len() && !rest.is_empty() && text.last_chunk().is_some_and(|last| !has_special(last))
+    {
+        return None;
+    }
     text[clean..].iter().position(|byte| is_special(*byte)).map(|at| clean + at)
+}
+
+fn has_special(block: &[u8; BLOCK]) -> bool {
+    block.iter().fold(false, |found, byte| found | is_special(*byte))
 }
 
 /// `&` and `'` differ in their last bit only, `<` and `>` in the last but one.
@@ -71,6 +100,9 @@ fn entity(byte: u8) -> &'static [u8] {
 }
 
 const BLOCK: usize = 16;
+
+/// The digits of -2^63, and its sign.
+const MOST_DIGITS: usize = 20;
 
 #[cfg(test)]
 mod tests {
@@ -93,6 +125,17 @@ mod tests {
                 let mut out = Vec::new();
                 escape(&text, &mut out);
                 assert_eq!(out, expected, "length {length}, position {at}");
+            }
+        }
+    }
+
+    #[test]
+    fn integers() {
+        for value in [0, 7, -7, 10, 1_234_567_890, i64::MAX, i64::MIN] {
+            for escaping in [Escaping::Html, Escaping::Verbatim] {
+                let mut bytes = Vec::new();
+                Output::new(&mut bytes, escaping).push_integer(value);
+                assert_eq!(String::from_utf8(bytes).unwrap(), value.to_string());
             }
         }
     }

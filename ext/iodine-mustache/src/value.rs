@@ -74,7 +74,10 @@ impl Context for &Value {
     fn write(&self, output: &mut Output<'_>) -> Result<(), Infallible> {
         let written = match self {
             Value::Bool(value) => write!(output, "{value}"),
-            Value::Integer(value) => write!(output, "{value}"),
+            Value::Integer(value) => {
+                output.push_integer(*value);
+                Ok(())
+            }
             Value::Float(value) => write!(output, "{value}"),
             Value::Text(text) => {
                 output.push(text);
