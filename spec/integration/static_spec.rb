@@ -164,6 +164,19 @@ RSpec.describe "Static files" do
       wait_until("absence") { server.get("/changing.txt").body.start_with?("GET") }
     end
 
+    it "are kept open up to a bound" do
+      held = -> { server.process.open_files.count { |path| path.start_with?("#{@folder}/many/") } }
+      FileUtils.mkdir_p("#{@folder}/many")
+      server.connect do |peer|
+        400.times do |number|
+          write("many/#{number}", "x" * 66_000)
+          peer.write(Support::Server.get("/many/#{number}"))
+          expect(peer.read_response.body.bytesize).to eq(66_000)
+        end
+      end
+      expect(held.call).to be_between(100, 256)
+    end
+
     it "are the pages of the server's own errors" do
       response = server.get("/raise")
       expect(response).to have_attributes(status: 500, body: "<p>sorry</p>")

@@ -56,16 +56,33 @@ RSpec.describe "Static files that are refused" do
     expect(server.get("/within.txt").body).to eq("b")
   end
 
-  it "may be in a folder that nobody may read" do
-    closed = "#{@folder}/closed"
-    FileUtils.mkdir_p(closed)
-    File.write("#{closed}/a.txt", "closed")
-    File.chmod(0, closed)
-    # The superuser may read all.
-    expected = Process.uid.zero? ? "closed" : "app"
-    expect(server.get("/closed/a.txt").body).to eq(expected)
-  ensure
-    File.chmod(0o700, closed)
+  describe "in a folder that the server may not enter" do
+    before(:all) do
+      [@base, @folder].each { |path| File.chmod(0o755, path) }
+      FileUtils.mkdir_p("#{@folder}/closed")
+      File.write("#{@folder}/closed/a.txt", "closed")
+      File.write("#{@folder}/unreadable.txt", "closed")
+      ["#{@folder}/closed", "#{@folder}/unreadable.txt"].each { |path| File.chmod(0, path) }
+    end
+
+    after(:all) { File.chmod(0o700, "#{@folder}/closed") }
+
+    # The superuser may enter all, so the server becomes somebody else.
+    serving do
+      Support::Server.script(<<~RUBY, @folder)
+        require "iodine"
+        Iodine.threads = Iodine.workers = 1
+        Iodine.listen(service: :http, address: "127.0.0.1", port: 0, public: ARGV[0]) { |_| [404, {}, ["app"]] }
+        Iodine.on_state(:on_start) { Process::UID.change_privilege(65_534) if Process.uid.zero? }
+        Iodine.start
+      RUBY
+    end
+
+    it "are not there" do
+      expect(server.get("/a.txt").body).to eq("0123456789")
+      %w[/closed/a.txt /closed/ /unreadable.txt].each { |path| expect(server.get(path).body).to eq("app"), path }
+      expect(server.log).not_to include("ERROR")
+    end
   end
 
   describe "in parts" do
