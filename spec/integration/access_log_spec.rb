@@ -56,6 +56,57 @@ RSpec.describe "The request log" do
     expect(log).to include('"GET /\xE9\" HTTP/1.1"').and include('"\xFF\\\\"')
   end
 
+  it "has neither line ends nor control characters of a peer, whatever it sends" do
+    log = log_of("-log-format", "combined") do |server|
+      ["\e[31m", "a\rb", "a\nb", "\x07", "\x7F", "\x00"].each do |bad|
+        expect(server.get("/", "User-Agent: #{bad}")).to have_attributes(status: 400)
+      end
+      expect(server.get("/%0d%0a%1b%5b31m", "User-Agent: \x9B31m".b)).to have_attributes(status: 200)
+    end
+
+    expect(lines(log)).to contain_exactly(%r{"GET /%0d%0a%1b%5b31m HTTP/1\.1" 200 \d+ "-" "\\x9B31m"})
+    expect(log.lines.grep(/ "-" 400 /).size).to eq(6)
+    expect(log).not_to match(/[\x00-\x09\x0B-\x1F\x7F-\u009F]/)
+  end
+
+  # A pipe holds 64 KiB, and the server 1 MiB of lines for it.
+  it "makes no request wait when nobody reads it, and counts what is lost" do
+    log = log_of("-log") do |server|
+      server.process.log.unread do
+        server.connect do |peer|
+          400.times do
+            peer.write(Support::Server.get("/#{"x" * 7000}"))
+            expect(peer.read_response.status).to eq(200)
+          end
+        end
+      end
+      server.wait_for_log(/WARNING: \d+ lines of the request log were dropped/)
+      server.get("/after")
+    end
+
+    expect(lines(log).last).to include("GET /after ")
+    expect(lines(log).size + log[/WARNING: (\d+) lines of the request log were dropped/, 1].to_i).to eq(401)
+  end
+
+  it "makes no message of the server wait either" do
+    app = 'run ->(env) { [200, env["PATH_INFO"] == "/lost" ? { "x-sendfile" => "/nonesuch" } : {}, []] }'
+    server = Support::Server.rackup(app, "-log", "-www", Dir.tmpdir)
+    server.process.log.unread do
+      server.connect do |peer|
+        20.times { peer.write(Support::Server.get("/#{"x" * 7000}")) && peer.read_response }
+        400.times do
+          peer.write(Support::Server.get("/lost"))
+          expect(peer.read_response.status).to eq(404)
+        end
+      end
+    end
+    server.wait_for_log(%r{GET /lost })
+    server.get("/lost")
+    server.wait_for_log(/WARNING: \d+ lines of the log were dropped: nobody read them in time\nERROR: GET /)
+  ensure
+    server&.stop
+  end
+
   it "keeps the lines of threads and workers apart" do
     log = log_of("-log", threads: 4, workers: 2) do |server|
       Array.new(8) { Thread.new { 50.times { server.get("/") } } }.each(&:join)

@@ -67,6 +67,7 @@ module Support
     # still runs after +within+ seconds.
     def wait(within: Waiting::DEADLINE)
       @waiter.join(within) or raise DeadlineError, "process #{pid} still runs after #{within} s:\n#{log.text}"
+      [out, log].each(&:catch_up)
       @waiter.value
     end
 

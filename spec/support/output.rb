@@ -9,6 +9,7 @@ module Support
       @io = io
       @text = String.new
       @lock = Mutex.new
+      @reading = Mutex.new
       @grown = ConditionVariable.new
       @ended = false
       @collector = Thread.new { collect }
@@ -36,6 +37,12 @@ module Support
       end
     end
 
+    # Takes what was written until now: all of it, when whoever wrote has ended.
+    def catch_up = @reading.synchronize { drain }
+
+    # Nothing is read from the stream while the block runs.
+    def unread(&block) = @reading.synchronize(&block)
+
     # Waits until every process that held the stream has closed it, at most +within+ seconds.
     def finish(within: 5)
       @collector.join(within) || @collector.kill
@@ -45,12 +52,22 @@ module Support
     private
 
     def collect
+      @io.wait_readable while catch_up
+    ensure
+      @lock.synchronize { @ended = true and @grown.broadcast }
+    end
+
+    # Reads until there is nothing more now; false at the end of the stream.
+    def drain
       loop do
-        bytes = @io.readpartial(65_536)
+        bytes = @io.read_nonblock(65_536, exception: false)
+        return true if bytes == :wait_readable
+        return false if bytes.nil?
+
         @lock.synchronize { @text << bytes and @grown.broadcast }
       end
     rescue IOError
-      @lock.synchronize { @ended = true and @grown.broadcast }
+      false
     end
   end
 end

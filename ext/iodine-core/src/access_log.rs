@@ -3,6 +3,8 @@
 //! The reactor only appends to a buffer; a thread of its own writes it. A log pipe that nobody reads fills the buffer
 //! up to its bound, and what does not fit is counted and reported when the pipe moves again: requests never wait for it.
 
+mod line;
+
 use std::io::{self, Write};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
@@ -10,7 +12,8 @@ use std::time::{Duration, Instant};
 
 use iodine_proto::http1::Head;
 
-use crate::date;
+use crate::line_writer::{dropped_lines, pieces};
+use line::write_line;
 
 /// Bytes of lines that may wait for the pipe.
 const BOUND: usize = 1 << 20;
@@ -135,8 +138,10 @@ impl Sink {
     fn write_all(&self, mut out: impl Write) {
         let mut lines = Vec::new();
         while self.next(&mut lines) {
-            // Nobody reads the log any more: that is no reason to stop serving.
-            let _ = out.write_all(&lines);
+            for piece in pieces(&lines) {
+                // Nobody reads the log any more: that is no reason to stop serving.
+                let _ = out.write_all(piece);
+            }
             lines.clear();
         }
         self.lock().written = true;
@@ -155,10 +160,7 @@ impl Sink {
         std::mem::swap(&mut waiting.lines, lines);
         let dropped = std::mem::take(&mut waiting.dropped);
         if dropped > 0 {
-            lines.extend_from_slice(
-                format!("WARNING: {dropped} lines of the request log were dropped: nobody read them in time\n")
-                    .as_bytes(),
-            );
+            lines.extend_from_slice(dropped_lines("request log", dropped).as_bytes());
         }
         !lines.is_empty() || !waiting.closed
     }
@@ -183,204 +185,9 @@ impl Sink {
     }
 }
 
-fn write_line(format: LogFormat, entry: &Entry<'_>, out: &mut Vec<u8>) {
-    match format {
-        LogFormat::Iodine => write_iodine(entry, out),
-        LogFormat::Common => write_common(entry, out),
-        LogFormat::Combined => {
-            write_common(entry, out);
-            for name in ["referer", "user-agent"] {
-                out.extend_from_slice(b" \"");
-                push_escaped(entry.head.and_then(|head| head.field(name)).unwrap_or(b"-"), out);
-                out.push(b'"');
-            }
-        }
-        LogFormat::Json => return write_json(entry, out),
-    }
-    if format != LogFormat::Iodine {
-        push_text(out, format_args!(" {:.6}", entry.duration.as_secs_f64()));
-    }
-    out.push(b'\n');
-}
-
-fn write_iodine(entry: &Entry<'_>, out: &mut Vec<u8>) {
-    push_text(out, format_args!("{} - - [", entry.peer));
-    out.extend_from_slice(&date::now());
-    out.extend_from_slice(b"] \"");
-    push_request(entry.head, false, out);
-    push_text(out, format_args!("\" {} ", entry.status));
-    match entry.length {
-        0 => out.extend_from_slice(b"--"),
-        length => push_text(out, format_args!("{length}b")),
-    }
-    push_text(out, format_args!(" {}ms", entry.duration.as_millis()));
-}
-
-fn write_common(entry: &Entry<'_>, out: &mut Vec<u8>) {
-    push_text(out, format_args!("{} - - [", entry.peer));
-    out.extend_from_slice(&clf_date(&date::now()));
-    out.extend_from_slice(b"] \"");
-    push_request(entry.head, true, out);
-    push_text(out, format_args!("\" {} {}", entry.status, entry.length));
-}
-
-fn write_json(entry: &Entry<'_>, out: &mut Vec<u8>) {
-    out.extend_from_slice(b"{\"time\":\"");
-    out.extend_from_slice(&iso_date(&date::now()));
-    for (name, value) in [
-        ("peer", Some(entry.peer.as_bytes())),
-        ("method", entry.head.map(Head::method)),
-        ("path", entry.head.map(Head::path)),
-        ("query", entry.head.map(Head::query)),
-        ("version", entry.head.map(|head| head.version().as_str().as_bytes())),
-        ("host", entry.head.map(Head::authority)),
-        ("referer", entry.head.and_then(|head| head.field("referer"))),
-        ("user_agent", entry.head.and_then(|head| head.field("user-agent"))),
-    ] {
-        if let Some(value) = value {
-            push_text(out, format_args!("\",\"{name}\":\""));
-            push_json(value, out);
-        }
-    }
-    let seconds = entry.duration.as_secs_f64();
-    push_text(
-        out,
-        format_args!("\",\"status\":{},\"bytes\":{},\"seconds\":{seconds:.6}}}\n", entry.status, entry.length),
-    );
-}
-
-/// `METHOD PATH VERSION`; a request that was refused without a head is `-`.
-fn push_request(head: Option<&Head>, with_query: bool, out: &mut Vec<u8>) {
-    let Some(head) = head else { return out.push(b'-') };
-    push_escaped(head.method(), out);
-    out.push(b' ');
-    push_escaped(head.path(), out);
-    if with_query && !head.query().is_empty() {
-        out.push(b'?');
-        push_escaped(head.query(), out);
-    }
-    out.push(b' ');
-    out.extend_from_slice(head.version().as_str().as_bytes());
-}
-
-/// `23/Nov/2026:07:25:04 +0000` of `Mon, 23 Nov 2026 07:25:04 GMT`.
-fn clf_date(date: &[u8; 29]) -> [u8; 26] {
-    let mut clf = *b"dd/Mmm/yyyy:hh:mm:ss +0000";
-    clf[..2].copy_from_slice(&date[5..7]);
-    clf[3..6].copy_from_slice(&date[8..11]);
-    clf[7..11].copy_from_slice(&date[12..16]);
-    clf[12..20].copy_from_slice(&date[17..25]);
-    clf
-}
-
-/// `2026-11-23T07:25:04Z` of `Mon, 23 Nov 2026 07:25:04 GMT` (RFC 3339).
-fn iso_date(date: &[u8; 29]) -> [u8; 20] {
-    const MONTHS: &[u8; 36] = b"JanFebMarAprMayJunJulAugSepOctNovDec";
-    let month = MONTHS.chunks(3).position(|name| name == &date[8..11]).map_or(0, |index| index as u8 + 1);
-    let mut iso = *b"yyyy-mm-ddThh:mm:ssZ";
-    iso[..4].copy_from_slice(&date[12..16]);
-    iso[5..7].copy_from_slice(&[b'0' + month / 10, b'0' + month % 10]);
-    iso[8..10].copy_from_slice(&date[5..7]);
-    iso[11..19].copy_from_slice(&date[17..25]);
-    iso
-}
-
-fn push_text(out: &mut Vec<u8>, text: std::fmt::Arguments<'_>) {
-    // Writing to memory does not fail.
-    let _ = out.write_fmt(text);
-}
-
-/// Peers choose these bytes: nothing of them may end the line, the field, or steer a terminal.
-fn push_escaped(bytes: &[u8], out: &mut Vec<u8>) {
-    for &byte in bytes {
-        match byte {
-            b'"' | b'\\' => out.extend_from_slice(&[b'\\', byte]),
-            b' '..=b'~' => out.push(byte),
-            _ => push_text(out, format_args!("\\x{byte:02X}")),
-        }
-    }
-}
-
-/// The same for JSON (RFC 8259, 7). Bytes that are no ASCII stand for the characters of their numbers.
-fn push_json(bytes: &[u8], out: &mut Vec<u8>) {
-    for &byte in bytes {
-        match byte {
-            b'"' | b'\\' => out.extend_from_slice(&[b'\\', byte]),
-            b' '..=b'~' => out.push(byte),
-            _ => push_text(out, format_args!("\\u{byte:04x}")),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use iodine_proto::http1::{HeadLimits, HeadReader};
-
-    fn head(request: &str) -> Head {
-        let mut head = Head::default();
-        HeadReader::new(HeadLimits::default()).read(request.as_bytes(), &mut head).unwrap().unwrap();
-        head
-    }
-
-    fn line(format: LogFormat, head: Option<&Head>, length: u64) -> String {
-        let mut out = Vec::new();
-        let duration = Duration::from_micros(1234);
-        write_line(format, &Entry { peer: "127.0.0.1", head, status: 200, length, duration }, &mut out);
-        let date = String::from_utf8(date::now().to_vec()).unwrap();
-        let clf = String::from_utf8(clf_date(&date::now()).to_vec()).unwrap();
-        let iso = String::from_utf8(iso_date(&date::now()).to_vec()).unwrap();
-        String::from_utf8(out).unwrap().replace(&date, "DATE").replace(&clf, "CLF").replace(&iso, "ISO")
-    }
-
-    #[test]
-    fn each_format_has_its_line() {
-        let head =
-            head("GET /x?y=1 HTTP/1.1\r\nHost: example.com:80\r\nUser-Agent: a \"b\"\r\nReferer: http://r/\r\n\r\n");
-        for (format, expected) in [
-            (LogFormat::Iodine, "127.0.0.1 - - [DATE] \"GET /x HTTP/1.1\" 200 14b 1ms\n"),
-            (LogFormat::Common, "127.0.0.1 - - [CLF] \"GET /x?y=1 HTTP/1.1\" 200 14 0.001234\n"),
-            (
-                LogFormat::Combined,
-                "127.0.0.1 - - [CLF] \"GET /x?y=1 HTTP/1.1\" 200 14 \"http://r/\" \"a \\\"b\\\"\" 0.001234\n",
-            ),
-            (
-                LogFormat::Json,
-                "{\"time\":\"ISO\",\"peer\":\"127.0.0.1\",\"method\":\"GET\",\"path\":\"/x\",\"query\":\"y=1\",\
-                 \"version\":\"HTTP/1.1\",\"host\":\"example.com:80\",\"referer\":\"http://r/\",\
-                 \"user_agent\":\"a \\\"b\\\"\",\"status\":200,\"bytes\":14,\"seconds\":0.001234}\n",
-            ),
-        ] {
-            assert_eq!(line(format, Some(&head), 14), expected);
-        }
-    }
-
-    #[test]
-    fn dates_have_the_shape_of_their_format() {
-        let date = b"Mon, 23 Nov 2026 07:25:04 GMT";
-        assert_eq!(&clf_date(date), b"23/Nov/2026:07:25:04 +0000");
-        assert_eq!(&iso_date(date), b"2026-11-23T07:25:04Z");
-    }
-
-    #[test]
-    fn a_response_without_body_or_head_has_dashes() {
-        assert_eq!(line(LogFormat::Iodine, None, 0), "127.0.0.1 - - [DATE] \"-\" 200 -- 1ms\n");
-    }
-
-    #[test]
-    fn what_peers_choose_cannot_forge_a_line() {
-        let head = head("GET /\u{1b}%41\" HTTP/1.1\r\nHost: h\r\n\r\n".replace('\u{1b}', "\u{e9}").as_str());
-        assert_eq!(
-            line(LogFormat::Iodine, Some(&head), 1),
-            "127.0.0.1 - - [DATE] \"GET /\\xC3\\xA9%41\\\" HTTP/1.1\" 200 1b 1ms\n"
-        );
-        let mut out = Vec::new();
-        push_escaped(b"\r\n\x1b[31m\0\x7f", &mut out);
-        assert_eq!(out, b"\\x0D\\x0A\\x1B[31m\\x00\\x7F");
-        out.clear();
-        push_json(b"\r\n\x1b\xff", &mut out);
-        assert_eq!(out, b"\\u000d\\u000a\\u001b\\u00ff");
-    }
 
     #[test]
     fn lines_beyond_the_bound_are_counted() {

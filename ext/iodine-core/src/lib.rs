@@ -29,6 +29,7 @@ pub mod exchange;
 pub mod files;
 pub mod handle;
 pub mod jobs;
+pub mod line_writer;
 pub mod net;
 pub mod pubsub;
 pub mod reactor;

@@ -1,10 +1,14 @@
 //! What the core has to say, on stderr, in the words of `Iodine.verbosity`.
 
-use std::io::{self, Write};
+use std::io;
 
+use iodine_core::line_writer::LineWriter;
 use log::{Level, LevelFilter, Log, Metadata, Record};
 
-struct Stderr;
+/// Lines come from the reactor, which must not wait for whoever reads them.
+struct Stderr(LineWriter);
+
+static STDERR: Stderr = Stderr(LineWriter::new());
 
 impl Log for Stderr {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
@@ -21,9 +25,7 @@ impl Log for Stderr {
             Level::Info => "INFO",
             Level::Debug | Level::Trace => "DEBUG",
         };
-        // One write a line, so that lines of several threads and processes do not mix. A closed stderr is no reason
-        // to stop.
-        let _ = io::stderr().write_all(format!("{prefix}: {}\n", record.args()).as_bytes());
+        self.0.write(io::stderr(), &format!("{prefix}: {}\n", record.args()));
     }
 
     fn flush(&self) {}
@@ -31,7 +33,7 @@ impl Log for Stderr {
 
 pub(crate) fn init(verbosity: i64) {
     // An extension is loaded once in a process; a second call changes nothing.
-    let _ = log::set_logger(&Stderr);
+    let _ = log::set_logger(&STDERR);
     set_verbosity(verbosity);
 }
 

@@ -22,6 +22,7 @@ pub mod url;
 pub use body::{BodyReader, BodyStep};
 pub use error::Refusal;
 pub use head::{BodyLength, Head, Version};
+pub use number::push_decimal;
 pub use reader::{HeadLimits, HeadReader};
 pub use response::{CHUNK_END, FieldError, Framing, LAST_CHUNK, Persistence, ResponseWriter, chunk_head};
 pub use status::{bodyless, reason};

@@ -12,7 +12,7 @@ pub(super) fn parse_decimal(digits: &[u8]) -> Option<u64> {
 }
 
 /// Appends the decimal digits of `value`.
-pub(super) fn push_decimal(value: u64, out: &mut Vec<u8>) {
+pub fn push_decimal(value: u64, out: &mut Vec<u8>) {
     push_digits::<10>(value, out);
 }
 
