@@ -19,10 +19,12 @@ module Iodine
         @workers = []
         @paused = 0
         @rollout = Rollout.new { hire }
+        @farewell = "TERM"
       end
 
-      # Serves until an event says stop. Raises CrashLoop when no worker comes to live.
-      def run
+      # Serves until an event says stop. Calls the block when all workers do. Raises CrashLoop when none comes to live.
+      def run(&ready)
+        @when_ready = ready
         @life_line, @hold = IO.pipe
         Scheduler.keep
         PubSub.keep
@@ -51,6 +53,10 @@ module Iodine
           when :stop then return
           when :restart then restart
           when :reload then reload
+          when :tick then ServiceManager.watchdog
+          when :upgrade then Server.upgrade
+          when :upgraded then return give_way
+          when :upgrade_failed then Upgrade.failed(*details)
           when :more then resize(@wanted + 1)
           when :fewer then resize(@wanted - 1)
           when :ready then worker_ready(*details)
@@ -100,12 +106,19 @@ module Iodine
       def worker_ready(worker)
         worker.ready!
         @rollout.ready(worker)
+        all_ready if @when_ready && @workers.count(&:ready?) >= @wanted
+      end
+
+      def all_ready
+        @when_ready.call
+        @when_ready = nil
       end
 
       def worker_exited(worker, status)
         @workers.delete(worker)
         report_exit(worker, status)
         @rollout.exited(worker)
+        ServiceManager.ready if @rollout.over?
         replace(worker) if missing.positive?
       end
 
@@ -147,12 +160,15 @@ module Iodine
 
       def restart
         Log.info("Restarting workers.")
+        ServiceManager.reloading
         @rollout.add(@workers.reject(&:leaving?))
       end
 
       def reload
+        ServiceManager.reloading
         Reload.run
         @workers.each { |worker| worker.tell("HUP") }
+        ServiceManager.ready
       end
 
       # Adds a worker, or has the youngest one leave.
@@ -166,11 +182,17 @@ module Iodine
         @workers.reject(&:leaving?).last.leave("USR1") if missing.negative?
       end
 
+      # Another master serves on the same sockets: workers need not hurry.
+      def give_way
+        Server.replaced
+        @farewell = "USR1"
+      end
+
       def shut_down
         Log.info("Server Detected exit signal.")
         Server.stopping
         State.reach(:start_shutdown)
-        @workers.each { |worker| worker.leave("TERM") }
+        @workers.each { |worker| worker.leave(@farewell) }
         wait_for_workers
         @reactor.drain(0, 0)
         Scheduler.detach

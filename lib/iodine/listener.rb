@@ -9,6 +9,8 @@ module Iodine
 
       # The Rack application, or the maker of handlers.
       attr_reader :handler
+      # Where it was told to listen: `[host or nil, port]`, or `[path, nil]`.
+      attr_reader :target
 
       # Checks the options of Iodine.listen and opens the socket.
       def self.open(given, block)
@@ -54,11 +56,14 @@ module Iodine
       # Takes no more connections, by whatever means; those of other processes go on.
       def close = @socket.close
 
+      # The descriptor of its socket.
+      def descriptor = @socket.descriptors.first
+
       # In a process forked by the application: closes what it has of the socket.
       def forget = @socket.descriptors.each { |descriptor| IO.for_fd(descriptor).close }
 
-      # Removes the file of a Unix socket.
-      def unlink = @socket.unlink
+      # Removes the file of a Unix socket, unless that is somebody else's.
+      def unlink = @lent || @socket.unlink
 
       def to_s
         host, port = @socket.address
@@ -69,8 +74,11 @@ module Iodine
 
       def bind(options, silence)
         place = [options[:url]&.to_s, address(options), port(options[:port])]
-        return Socket.bind(*place, options) if @service == :http
-        return Socket.bind_raw(*place, options.merge(timeout: silence)) if @handler.respond_to?(:call)
+        @target = Socket.target(place)
+        inherited = InheritedSockets.take(*@target)
+        @lent = InheritedSockets.lent?(inherited)
+        return Socket.bind(place, options, inherited) if @service == :http
+        return Socket.bind_raw(place, options.merge(timeout: silence), inherited) if @handler.respond_to?(:call)
 
         raise ArgumentError, "the handler of raw connections must have a method call that returns their callbacks, " \
                              "got #{@handler.inspect}"

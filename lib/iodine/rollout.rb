@@ -11,6 +11,7 @@ module Iodine
         @hire = hire
         @waiting = []
         @old = @new = nil
+        @over = false
       end
 
       # Has these workers replaced.
@@ -21,6 +22,9 @@ module Iodine
 
       # How many workers there are beyond those that are wanted: the new one, while the old one serves.
       def surplus = @old && !@old.leaving? ? 1 : 0
+
+      # Whether it has ended since the last time this was asked.
+      def over? = @over.tap { @over = false }
 
       # A worker serves.
       def ready(worker)
@@ -36,6 +40,7 @@ module Iodine
         elsif worker == @old
           # One that died before its time has its successor already.
           @old = @new = nil
+          @over = @waiting.empty?
           proceed
         end
       end
@@ -55,6 +60,7 @@ module Iodine
         Log.error("#{worker} ended before it could serve. The workers that run now stay, and are not replaced.")
         @waiting.clear
         @old = @new = nil
+        @over = true
       end
     end
   end

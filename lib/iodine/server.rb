@@ -13,6 +13,8 @@ module Iodine
       @running = false
       @master = true
       @worker = false
+      @replaced = false
+      @ready_hooks = []
 
       class << self
         def running? = @running
@@ -51,7 +53,33 @@ module Iodine
         def stop = @events&.push(:stop)
 
         # The end has begun.
-        def stopping = @running = false
+        def stopping
+          @running = false
+          return unless @master
+
+          ServiceManager.stopping unless @replaced
+          Upgrade.abort unless @replaced
+        end
+
+        # Has the block called when all that was to be started serves.
+        def on_ready(&block) = @ready_hooks << block
+
+        # All that was to be started serves.
+        def ready
+          InheritedSockets.close_rest
+          @ready_hooks.each(&:call).clear
+          ServiceManager.ready
+          Upgrade.report
+        end
+
+        # Starts this program anew, to replace this process.
+        def upgrade = Upgrade.start(@listeners, @events)
+
+        # Another process serves now, on the same sockets.
+        def replaced
+          Log.info("The new server serves: this one leaves.")
+          @replaced = true
+        end
 
         # In a forked process.
         def enter_worker(events)
@@ -69,7 +97,7 @@ module Iodine
 
           Signals.restore
           @listeners.each(&:forget)
-          @process.forget
+          @process&.forget
           @events = @process = nil
           @running = @master = @worker = false
         end
@@ -87,12 +115,26 @@ module Iodine
           @running = true
           @worker = workers == 1
           type = @worker ? Worker : Cluster
-          serve_as(type.new(listeners: @listeners, threads: threads, workers: workers, events: @events))
+          process = type.new(listeners: @listeners, threads: threads, workers: workers, events: @events)
+          tick
+          serve_as(process) { ready }
+        end
+
+        # An event each second, for what has to be looked at now and then.
+        def tick
+          @ticker = Thread.new(@events) do |events|
+            loop do
+              sleep(1)
+              events << :tick
+            end
+          end
         end
 
         def finish
+          @ticker&.kill
           @running = false
-          @listeners.each(&:unlink).each(&:close).clear
+          @listeners.each(&:unlink) unless @replaced
+          @listeners.each(&:close).clear
           State.reach(:on_finish)
           Signals.restore
           Log.info("  ---  Shutdown Complete  ---")
@@ -102,7 +144,7 @@ module Iodine
 
         # The user has no patience. 128 and the number of the signal is what shells say.
         def leave_at_once
-          @process.abandon
+          @process&.abandon
           @listeners.each(&:unlink) if @master
           exit!(128 + Signal.list["INT"])
         end

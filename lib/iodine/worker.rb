@@ -60,14 +60,25 @@ module Iodine
 
       def wait_for_stop
         loop do
-          case @events.pop
+          event, *details = @events.pop
+          case event
           when :stop then return
           # In a cluster the master has another one.
           when :restart then return give_way unless Server.master?
-          when :reload then Reload.run
+          when :reload then reload
+          when :tick then ServiceManager.watchdog
+          when :upgrade then Server.upgrade if Server.master?
+          when :upgraded then return Server.replaced.then { give_way }
+          when :upgrade_failed then Upgrade.failed(*details)
           when :orphaned then return State.reach(:on_parent_crush)
           end
         end
+      end
+
+      def reload
+        ServiceManager.reloading if Server.master?
+        Reload.run
+        ServiceManager.ready if Server.master?
       end
 
       # Somebody else serves on the same sockets.

@@ -14,7 +14,7 @@ RSpec.describe "the iodine command, serving" do
 
   it "keeps the master's process id in the pid file while it runs" do
     pid_file = File.join(folder, "iodine.pid")
-    File.write(pid_file, "1\r\n")
+    File.write(pid_file, "#{Process.spawn("true").tap { |pid| Process.wait(pid) }}\r\n")
     serving("run ->(_env) { [200, {}, ['']] }", "-pid", "#{folder}/", workers: 2) do |server|
       server.wait_for_log(/is running/)
       expect(File.binread(pid_file)).to eq "#{server.pid}\r\n"

@@ -106,6 +106,45 @@ RSpec.describe "A restart" do
     end
   end
 
+  # The whole of it takes a minute; without CI=true, a quarter: the same restarts, closer together.
+  describe "again and again, and an upgrade, under load" do
+    minute = ENV["CI"] == "true" ? 60 : 15
+
+    # wrk with kept connections, for the whole time; what it says at the end.
+    def load(seconds)
+      command = ["wrk", "-t2", "-c50", "-d#{seconds}s", "--timeout", "10", "http://127.0.0.1:#{server.port}/"]
+      Thread.new { IO.popen(command, err: %i[child out], &:read) }
+    end
+
+    it "fails and resets nothing in #{minute} s" do
+      @folder = Dir.mktmpdir("iodine-restarts")
+      cluster("-pid", "#{@folder}/pid")
+      wrk = load(minute)
+      visitors = Support::Visitors.new(server, kept: 4, brief: 10)
+      began = monotonic
+      5.times do |turn|
+        sleep [(began + (minute * (turn + 1) / 8.0)) - monotonic, 0].max
+        restart
+      end
+      server.kill("USR2")
+      server.wait_for_log(/The new server serves/, within: 30)
+      expect(server.wait).to be_success
+      report = wrk.value
+      bodies = visitors.finish
+
+      expect(Array.new(visitors.failures.size) { visitors.failures.pop.inspect }).to be_empty
+      expect(report).to match(/Requests.sec/)
+      expect(report).not_to match(/Socket errors|Non-2xx/)
+      # A process for each worker, first and after each restart and upgrade.
+      expect(bodies.size).to be >= 10
+    ensure
+      successor = File.read("#{@folder}/pid").to_i
+      Process.kill("TERM", successor)
+      wait_until("the end of the successor") { !Support::ChildProcess.running?(successor) }
+      FileUtils.rm_rf(@folder)
+    end
+  end
+
   describe "with -reload" do
     def version(text) = "run ->(_env) { [200, {}, [#{text.inspect}]] }"
 

@@ -39,14 +39,16 @@ module Support
 
     attr_reader :pid, :out, :log, :tmpdir
 
-    # Spawns +command+. Standard output is collected in +out+, standard error in +log+.
-    def initialize(*command, env: {}, chdir: nil)
+    # Spawns +command+. Standard output is collected in +out+, standard error in +log+. +descriptors+ are open files for
+    # it, by their number.
+    def initialize(*command, env: {}, chdir: nil, descriptors: {})
       @tmpdir = Dir.mktmpdir("iodine-spec")
       @work = Dir.mktmpdir("iodine-spec-tmp")
       out, out_writer = IO.pipe
       log, log_writer = IO.pipe
       @pid = Process.spawn(CLEAN.merge("TMPDIR" => @work, **env), *command,
-                           in: File::NULL, out: out_writer, err: log_writer, pgroup: true, chdir: chdir || @tmpdir)
+                           in: File::NULL, out: out_writer, err: log_writer, pgroup: true, chdir: chdir || @tmpdir,
+                           **descriptors)
       [out_writer, log_writer].each(&:close)
       @out = Output.new(out)
       @log = Output.new(log)

@@ -41,9 +41,9 @@ module Support
     attr_reader :process, :ports, :paths
 
     # Starts +command+ and returns when it has said that it listens. +dir+ is removed when the server ends.
-    def initialize(command, dir: nil, env: {}, listeners: 1, chdir: nil)
+    def initialize(command, dir: nil, env: {}, listeners: 1, **options)
       @dir = dir
-      @process = ChildProcess.new(*command, env: env, chdir: chdir)
+      @process = ChildProcess.new(*command, env: env, **options)
       process.wait_for_log(/(?:#{LISTENING}.*?){#{listeners}}$/m, within: 60)
       listening = process.log.text.scan(LISTENING)
       @ports = listening.filter_map { |port, _| port&.to_i }

@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::io;
+use std::os::fd::{FromRawFd, OwnedFd, RawFd};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,46 +25,31 @@ pub(crate) struct Socket {
     settings: ListenerSettings,
 }
 
+/// Where to listen: a URL, or an address and a port. The URL wins.
+type Place = (Option<String>, Option<PathBuf>, Option<i64>);
+
 impl Socket {
-    /// Binds and listens for HTTP.
+    /// Binds and listens for HTTP, or takes over the listening socket of that `descriptor`, which is nobody else's.
     ///
-    /// `url` wins over `address` and `port`. `settings` are those of `Iodine.listen`.
-    fn bind(
-        ruby: &Ruby,
-        url: Option<String>,
-        address: Option<PathBuf>,
-        port: Option<i64>,
-        settings: RHash,
-    ) -> Result<Self, Error> {
+    /// `settings` are those of `Iodine.listen`.
+    fn bind(ruby: &Ruby, place: Place, settings: RHash, descriptor: Option<RawFd>) -> Result<Self, Error> {
         let settings = ListenerSettings::Http(Arc::new(http_settings(ruby, settings)?));
-        Self::open(ruby, url, address, port, settings)
+        Self::open(ruby, place, settings, descriptor)
     }
 
     /// As `bind`, for raw connections.
-    fn bind_raw(
-        ruby: &Ruby,
-        url: Option<String>,
-        address: Option<PathBuf>,
-        port: Option<i64>,
-        settings: RHash,
-    ) -> Result<Self, Error> {
+    fn bind_raw(ruby: &Ruby, place: Place, settings: RHash, descriptor: Option<RawFd>) -> Result<Self, Error> {
         let settings = ListenerSettings::Raw(raw_settings(ruby, settings)?);
-        Self::open(ruby, url, address, port, settings)
+        Self::open(ruby, place, settings, descriptor)
     }
 
-    fn open(
-        ruby: &Ruby,
-        url: Option<String>,
-        address: Option<PathBuf>,
-        port: Option<i64>,
-        settings: ListenerSettings,
-    ) -> Result<Self, Error> {
-        let address = match url {
-            Some(url) => Url::parse(&url).map(|url| url.address),
-            None => Address::new(address.map(OsString::from).as_deref(), port),
-        }
-        .map_err(|error| not_opened(ruby, &error.to_string()))?;
-        let bound = BoundSocket::bind(&address).map_err(|error| not_opened(ruby, &format!("{address}: {error}")))?;
+    fn open(ruby: &Ruby, place: Place, settings: ListenerSettings, descriptor: Option<RawFd>) -> Result<Self, Error> {
+        let address = address_of(ruby, place)?;
+        let bound = match descriptor {
+            Some(descriptor) => BoundSocket::adopt(owned(descriptor), &address),
+            None => BoundSocket::bind(&address),
+        };
+        let bound = bound.map_err(|error| not_opened(ruby, &format!("{address}: {error}")))?;
         Ok(Self { bound, settings })
     }
 
@@ -87,12 +73,14 @@ impl Socket {
         }
     }
 
+    /// What `bind` would be asked for: `[host or nil, port]`, or `[path, nil]`
+    fn target(ruby: &Ruby, place: Place) -> Result<(Option<String>, Option<u16>), Error> {
+        address_of(ruby, place).map(|address| host_and_port(&address))
+    }
+
     /// `[host or nil, port]`, or `[path, nil]`
     fn address(&self) -> (Option<String>, Option<u16>) {
-        match self.bound.address() {
-            Address::Tcp { host, port } => (host.clone(), Some(*port)),
-            Address::Unix(path) => (Some(path.to_string_lossy().into_owned()), None),
-        }
+        host_and_port(self.bound.address())
     }
 
     fn close(&self) {
@@ -106,6 +94,27 @@ impl Socket {
     fn unlink(&self) {
         self.bound.unlink();
     }
+}
+
+fn address_of(ruby: &Ruby, (url, address, port): Place) -> Result<Address, Error> {
+    match url {
+        Some(url) => Url::parse(&url).map(|url| url.address),
+        None => Address::new(address.map(OsString::from).as_deref(), port),
+    }
+    .map_err(|error| not_opened(ruby, &error.to_string()))
+}
+
+fn host_and_port(address: &Address) -> (Option<String>, Option<u16>) {
+    match address {
+        Address::Tcp { host, port } => (host.clone(), Some(*port)),
+        Address::Unix(path) => (Some(path.to_string_lossy().into_owned()), None),
+    }
+}
+
+fn owned(descriptor: RawFd) -> OwnedFd {
+    // SAFETY: whoever started this process has opened the descriptor for it, and `lib/iodine/inherited_sockets.rb` gives
+    // each of them away once.
+    unsafe { OwnedFd::from_raw_fd(descriptor) }
 }
 
 fn not_opened(ruby: &Ruby, reason: &str) -> Error {
@@ -254,8 +263,9 @@ fn scheme(ruby: &Ruby, url: String) -> Result<(Option<StaticSymbol>, bool), Erro
 
 pub(crate) fn init(ruby: &Ruby, base: RModule) -> Result<(), Error> {
     let class = base.define_class("Socket", ruby.class_object())?;
-    class.define_singleton_method("bind", function!(Socket::bind, 4))?;
-    class.define_singleton_method("bind_raw", function!(Socket::bind_raw, 4))?;
+    class.define_singleton_method("bind", function!(Socket::bind, 3))?;
+    class.define_singleton_method("bind_raw", function!(Socket::bind_raw, 3))?;
+    class.define_singleton_method("target", function!(Socket::target, 1))?;
     class.define_singleton_method("scheme", function!(scheme, 1))?;
     class.define_method("address", method!(Socket::address, 0))?;
     class.define_method("close", method!(Socket::close, 0))?;

@@ -10,21 +10,23 @@ module Iodine
           @path = File.expand_path(path.end_with?("/") ? "#{path}iodine.pid" : path)
         end
 
-        # Has the file written before workers are forked, and removed by the process that wrote it when all has ended.
-        # Raises Failure when the path is that of a folder, a socket or another thing that must not be replaced.
+        # Has the file written before workers are forked, and removed by the process that wrote it when all has ended. A
+        # server that replaces another writes it when it serves. Raises Failure when the path is that of a folder, a
+        # socket or another thing that must not be replaced, and when the file names another process that runs.
         def install
           remove_stale
           Iodine::DEFAULT_SETTINGS[:pid] = @path
-          Iodine.on_state(:pre_start) { write }
+          Upgrade.successor? ? Server.on_ready { write } : Iodine.on_state(:pre_start) { write }
           Iodine.on_state(:on_finish) { remove }
         end
 
         private
 
-        # Created anew: a link put in its place meanwhile is not followed.
+        # Created anew, and put in its place as a whole: nobody reads half of it, and a link is not followed.
         def write
-          remove_stale
-          File.open(@path, File::WRONLY | File::CREAT | File::EXCL) { |file| file.write("#{Process.pid}\r\n") }
+          fresh = "#{@path}.#{Process.pid}"
+          File.open(fresh, File::WRONLY | File::CREAT | File::EXCL) { |file| file.write("#{Process.pid}\r\n") }
+          File.rename(fresh, @path)
           @master = Process.pid
         end
 
@@ -37,10 +39,31 @@ module Iodine
 
         def remove_stale
           raise Failure, "the pid file #{@path} is not a file: choose another path" unless File.lstat(@path).file?
+          return if Upgrade.successor?
+
+          pid = File.read(@path).to_i
+          raise Failure, occupied(pid) if running?(pid)
 
           File.delete(@path)
         rescue Errno::ENOENT
           nil
+        end
+
+        # Ids are given again: one that is our own, or our parent's, is that of a process of an earlier life.
+        def running?(pid)
+          return false unless pid.positive? && ![Process.pid, Process.ppid].include?(pid)
+
+          Process.kill(0, pid)
+          true
+        rescue Errno::ESRCH, RangeError
+          false
+        rescue Errno::EPERM
+          true
+        end
+
+        def occupied(pid)
+          "the pid file #{@path} names process #{pid}, which runs: stop that server first, choose another path, " \
+            "or remove the file if that is another program"
         end
       end
     end

@@ -64,6 +64,26 @@ impl BoundSocket {
         }
     }
 
+    /// Takes over a socket that listens already, for a listener that was to be bound to `address`.
+    ///
+    /// # Errors
+    /// When it is no listening socket.
+    pub fn adopt(descriptor: OwnedFd, address: &Address) -> io::Result<Self> {
+        let socket = Socket::from(descriptor);
+        if !socket.is_listener()? {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, "the inherited socket does not listen"));
+        }
+        socket.set_nonblocking(true)?;
+        socket.set_cloexec(true)?;
+        let mut address = address.clone();
+        if let Address::Tcp { port, .. } = &mut address
+            && let Some(bound) = socket.local_addr()?.as_socket()
+        {
+            *port = bound.port();
+        }
+        Ok(Self::new(socket, address))
+    }
+
     /// Where it listens; a port of 0 has been replaced by the one the system chose.
     pub fn address(&self) -> &Address {
         &self.address
