@@ -168,9 +168,11 @@ RSpec.describe "Iodine as a library" do
     it "runs tasks of foreign threads at once" do
       delays = in_one_process(<<~RUBY).map(&:to_f)
         now = -> { Process.clock_gettime(Process::CLOCK_MONOTONIC) }
+        idle = Queue.new
+        Iodine.on_idle { idle << true }
+        Iodine.run {} # only who was busy becomes idle
         Thread.new do
-          sleep 0.01 until Iodine.running?
-          sleep 0.3 # so that the server is idle
+          idle.pop
           21.times do
             done = Queue.new
             asked = now.call
@@ -207,9 +209,11 @@ RSpec.describe "Iodine as a library" do
 
     it "stops at once when a foreign thread asks for it" do
       expect(in_one_process(<<~RUBY)).to eq(["true"])
+        idle = Queue.new
+        Iodine.on_idle { idle << true }
+        Iodine.run {} # only who was busy becomes idle
         Thread.new do
-          sleep 0.01 until Iodine.running?
-          sleep 0.3
+          idle.pop
           $asked = Process.clock_gettime(Process::CLOCK_MONOTONIC)
           Iodine.stop
         end

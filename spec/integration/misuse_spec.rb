@@ -4,6 +4,7 @@
 RSpec.describe "A server with a careless application" do
   app = <<~'RUBY'
     kept = {}
+    ended = []
     fifo = File.join(Dir.mktmpdir, "fifo")
     File.mkfifo(fifo)
     piece = Struct.new(:path) do
@@ -29,6 +30,11 @@ RSpec.describe "A server with a careless application" do
         [200, {}, [begin; kept[:block].call("late"); rescue RuntimeError => e; e.message; end]]
       when "/fifo" then [200, {}, piece.new(fifo)]
       when "/kill-in-close" then [200, {}, closing.new]
+      when "/kill-when-finished"
+        env["rack.response_finished"] << ->(*) { ended << "called too" } << ->(*) { Thread.current.kill }
+        [200, {}, ["y"]]
+      when "/ended" then [200, {}, [ended.uniq.inspect]]
+      when "/thread" then [200, {}, [Thread.current.object_id.to_s]]
       when "/raise" then raise "as usual"
       when "/read-later"
         [200, {}, lambda do |stream|
@@ -61,9 +67,21 @@ RSpec.describe "A server with a careless application" do
     expect(server.get("/fifo").body).to eq("read by each")
   end
 
-  it "answers the next error on a thread that was to end in close" do
-    expect(server.get("/kill-in-close").body).to eq("y")
-    expect(server.get("/raise").status).to eq(500)
+  %w[/kill-in-close /kill-when-finished].each do |path|
+    it "answers, and then ends the thread as #{path.delete("/").tr("-", " ")} says" do
+      thread = server.get("/thread").body
+      server.connect do |peer|
+        peer.write(Support::Server.get(path) + Support::Server.get("/raise") + Support::Server.get("/thread"))
+        expect(peer.read_response.body).to eq("y")
+        expect(peer.read_response.status).to eq(500)
+        expect(peer.read_response.body).not_to eq(thread)
+      end
+    end
+  end
+
+  it "calls the other callbacks of a response when one has killed the thread" do
+    server.get("/kill-when-finished")
+    expect(server.get("/ended").body).to eq('["called too"]')
   end
 
   it "keeps the input of a stream that another thread reads" do

@@ -63,6 +63,8 @@ pub(crate) enum Command {
     Drain(Drain),
     /// Nothing but the end of a sleep.
     Nudge,
+    /// A job was queued from outside: there is work.
+    Work,
     Pause,
 }
 
@@ -187,7 +189,7 @@ impl Handle {
     pub fn push_job(&self, job: Job) {
         self.0.jobs.push(job);
         // It may be the leader's: that looks at the queue between two turns.
-        self.nudge();
+        self.send(Command::Work);
     }
 
     /// Ends the reactor's sleep.

@@ -50,8 +50,8 @@ pub(crate) fn check_interrupts(_ruby: &Ruby) -> Result<(), Error> {
     .map(drop)
 }
 
-/// Forgets a jump (the end of a thread, a `throw`) that goes no further. What is left of it in `$!` is no exception,
-/// and the next one that is raised would trip over it.
+/// Forgets a jump, the end of a thread, that has to wait for its turn or goes no further. What is left of it in `$!` is
+/// no exception, and the next one that is raised would trip over it.
 pub(crate) fn forget_jump(_ruby: &Ruby) {
     // SAFETY: the lock is held, and nil is what `$!` is when nothing was raised.
     unsafe { rb_sys::rb_set_errinfo(rb_sys::Qnil as rb_sys::VALUE) };

@@ -16,10 +16,11 @@ use crate::gvl;
 use crate::pubsub;
 use crate::rack::{Applications, serve};
 
-/// Runs jobs until the queue is closed. One take of the lock serves all the jobs that are there.
+/// Runs jobs until the queue is closed, or one of them has ended the thread (`Thread#kill`). One take of the lock serves
+/// all the jobs that are there.
 ///
 /// # Errors
-/// When Ruby ends the thread (`Thread#kill`, an exception raised into it).
+/// When Ruby ends the thread while it waits (`Thread#kill`, an exception raised into it).
 pub(crate) fn work(
     ruby: &Ruby,
     handle: &Handle,
@@ -30,15 +31,28 @@ pub(crate) fn work(
     loop {
         match park(ruby, handle, leadership, &mut consumer) {
             Taken::Job(job) => {
-                run(ruby, handle, applications, job)?;
-                while let Some(job) = consumer.try_take() {
-                    run(ruby, handle, applications, job)?;
+                let mut next = Some(job);
+                while let Some(job) = next {
+                    if let Err(error) = run(ruby, handle, applications, job) {
+                        return leave(ruby, error);
+                    }
+                    next = consumer.try_take();
                 }
             }
             Taken::Interrupted => gvl::check_interrupts(ruby)?,
             Taken::Closed => return Ok(()),
         }
     }
+}
+
+/// The end of the thread may have been put off for the sake of a response, and then cannot be resumed: Ruby would look
+/// for the rest of it in `$!`. Who called us has nothing left to do, so to return is to end the thread.
+fn leave(ruby: &Ruby, error: Error) -> Result<(), Error> {
+    if !is_jump(&error) {
+        return Err(error);
+    }
+    gvl::forget_jump(ruby);
+    Ok(())
 }
 
 fn park(ruby: &Ruby, handle: &Handle, leadership: &Leadership, consumer: &mut Consumer) -> Taken {
@@ -98,14 +112,20 @@ pub(crate) fn exception_of(error: &Error) -> Option<Value> {
     }
 }
 
-/// Ends a jump that goes no further, because the response is owed to the peer all the same.
-pub(crate) fn forget_jump(ruby: &Ruby, error: &Error) {
-    if is_jump(error) {
+/// What the user's code ended with at `place`: an exception is told and goes no further; the end of the thread does.
+///
+/// # Errors
+/// The end of the thread, which is forgotten for now: what is owed to the peer and to the application comes first.
+pub(crate) fn conclude(ruby: &Ruby, error: Error, place: &str) -> Result<(), Error> {
+    report(ruby, &error, place);
+    if is_jump(&error) {
         gvl::forget_jump(ruby);
+        return Err(error);
     }
+    Ok(())
 }
 
-/// Whether the error is no exception but the end of the thread, or a `throw` to somebody above us.
+/// Whether the error is no exception but the end of the thread.
 pub(crate) fn is_jump(error: &Error) -> bool {
     matches!(error.error_type(), ErrorType::Jump(_))
 }

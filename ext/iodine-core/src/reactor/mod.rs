@@ -87,7 +87,7 @@ pub struct Reactor {
     commands: Vec<Command>,
     buffer: Box<[u8]>,
     exit: Option<Exit>,
-    /// Jobs were made since the last time all was quiet.
+    /// There were jobs since the last time all was quiet.
     was_busy: bool,
     /// When it was last looked whether the threads at work take jobs.
     roused: Instant,
@@ -343,6 +343,7 @@ impl Reactor {
             Command::Drain(times) => self.drain(times),
             // It has ended the sleep.
             Command::Nudge => {}
+            Command::Work => self.was_busy = true,
             Command::Pause => self.exit = Some(Exit::Paused),
         }
     }

@@ -33,7 +33,7 @@ use magnus::value::LazyId;
 use magnus::{Error, RHash, RModule, Ruby, Value};
 
 use crate::roots::Root;
-use crate::worker::{is_jump, report};
+use crate::worker::conclude;
 use env::Built;
 use response::Context;
 
@@ -109,7 +109,7 @@ enum Outcome {
 /// Answers a request, and those that came behind it.
 ///
 /// # Errors
-/// Only when Ruby ends the thread; the request is answered then too.
+/// Only when Ruby ends the thread. The request is answered then too, and the thread ends after that.
 pub(crate) fn serve(
     ruby: &Ruby,
     handle: &Handle,
@@ -145,7 +145,7 @@ fn serve_one(
     static CALL: LazyId = LazyId::new("call");
     let Built { env, call, callbacks, input, upgrade } = match env::build(ruby, handle, &mut exchange, application) {
         Ok(built) => built,
-        Err(error) => return fail(ruby, exchange, &error),
+        Err(error) => return fail(ruby, exchange, error),
     };
     let returned: Result<Value, Error> = application.app.value(ruby).funcall(*CALL, (env,));
     if call.is_hijacked() {
@@ -162,29 +162,23 @@ fn serve_one(
             }
         }
         Err(error) => {
-            finished::notify(ruby, callbacks, env, None, Some(&error));
-            fail(ruby, exchange, &error)
+            let (outcome, ended) = fail(ruby, exchange, error.clone());
+            (outcome, finished::notify(ruby, callbacks, env, None, Some(&error)).and(ended))
         }
     }
 }
 
 /// The application has the socket; what it returns is of no use.
 fn end_of_hijacked(ruby: &Ruby, returned: Result<Value, Error>) -> (Outcome, Result<(), Error>) {
-    match returned {
-        Ok(_) => (Outcome::Taken, Ok(())),
-        Err(error) if is_jump(&error) => (Outcome::Taken, Err(error)),
-        Err(error) => {
-            report(ruby, &error, "the application raised after it hijacked a request");
-            (Outcome::Taken, Ok(()))
-        }
-    }
+    let ended =
+        returned.map(drop).or_else(|error| conclude(ruby, error, "the application raised after it hijacked a request"));
+    (Outcome::Taken, ended)
 }
 
 /// Answers 500; the reason goes to the log and not to the peer.
-fn fail(ruby: &Ruby, mut exchange: Box<Exchange>, error: &Error) -> (Outcome, Result<(), Error>) {
-    report(ruby, error, &response::place_of(&exchange));
+fn fail(ruby: &Ruby, mut exchange: Box<Exchange>, error: Error) -> (Outcome, Result<(), Error>) {
+    let ended = conclude(ruby, error, &response::place_of(&exchange));
     response::server_error(&mut exchange);
-    let ended = if is_jump(error) { Err(error.clone()) } else { Ok(()) };
     (Outcome::Answered(exchange), ended)
 }
 

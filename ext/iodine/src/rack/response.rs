@@ -14,7 +14,6 @@ use magnus::rb_sys::AsRawValue;
 use magnus::{Error, Integer, RArray, RHash, RString, Ruby, Value};
 
 use super::body::{Produced, Writer, wait_for_room};
-
 use super::each::each;
 use super::hijack::{io_of, take_socket};
 use super::input::Input;
@@ -22,7 +21,7 @@ use super::named::Named;
 use super::stream::BodyStream;
 use super::{Outcome, fail, finished};
 use crate::roots::{SHARED_FROM, shared_bytes};
-use crate::worker::{forget_jump, is_jump, report};
+use crate::worker::{conclude, is_jump};
 
 /// Where an answer goes.
 pub(super) struct Context<'a> {
@@ -40,20 +39,20 @@ type Ended = (Outcome, Result<(), Error>);
 pub(super) fn send(context: Context<'_>, mut exchange: Box<Exchange>, returned: Value) -> Ended {
     let answer = match Answer::of(context.ruby, returned) {
         Ok(answer) => answer,
-        Err(error) => return refuse(&context, exchange, None, &error),
+        Err(error) => return refuse(&context, exchange, None, error),
     };
     match answer.write_head(&context, &mut exchange) {
         Ok(Plan::Complete) => {
-            close(context.ruby, answer.body);
-            context.conclude(&answer, None);
-            (Outcome::Answered(exchange), Ok(()))
+            let closed = close(context.ruby, answer.body);
+            (Outcome::Answered(exchange), closed.and(context.notify(Some(&answer), None)))
         }
-        Ok(Plan::Each(produced)) => send_each(context, exchange, &answer, produced),
+        Ok(Plan::Each(produced)) => send_each(&context, exchange, &answer, produced),
         Ok(Plan::Call(produced)) => send_call(context, exchange, &answer, produced),
         Ok(Plan::Hijack(callable)) => give_socket(&context, exchange, &answer, callable),
         Err(error) => {
-            close(context.ruby, answer.body);
-            refuse(&context, exchange, Some(&answer), &error)
+            let closed = close(context.ruby, answer.body);
+            let (outcome, ended) = refuse(&context, exchange, Some(&answer), error);
+            (outcome, closed.and(ended))
         }
     }
 }
@@ -178,10 +177,7 @@ impl Answer {
         let given = (status, headers);
         match checked {
             Ok((status, headers)) => Ok(Self { status, headers, body, given }),
-            Err(error) => {
-                close(ruby, body);
-                Err(error)
-            }
+            Err(error) => close(ruby, body).and(Err(error)),
         }
     }
 
@@ -431,17 +427,13 @@ const RESET_CONTENT: u16 = 205;
 const COPIED_UP_TO: usize = SHARED_FROM;
 
 impl Context<'_> {
-    fn notify(&self, answer: Option<&Answer>, error: Option<&Error>) {
-        finished::notify(self.ruby, self.callbacks, self.env, answer.map(|answer| answer.given), error);
-    }
-
     /// The application's part is over.
-    fn conclude(self, answer: &Answer, error: Option<&Error>) {
-        self.notify(Some(answer), error);
+    fn notify(&self, answer: Option<&Answer>, error: Option<&Error>) -> Result<(), Error> {
+        finished::notify(self.ruby, self.callbacks, self.env, answer.map(|answer| answer.given), error)
     }
 }
 
-fn send_each(context: Context<'_>, mut exchange: Box<Exchange>, answer: &Answer, produced: Produced) -> Ended {
+fn send_each(context: &Context<'_>, mut exchange: Box<Exchange>, answer: &Answer, produced: Produced) -> Ended {
     let ruby = context.ruby;
     let head = std::mem::take(&mut exchange.response.head);
     let mut writer = Writer::new(context.handle.stream(exchange.connection, head), produced);
@@ -454,26 +446,33 @@ fn send_each(context: Context<'_>, mut exchange: Box<Exchange>, answer: &Answer,
         gone = true;
         Err(Error::new(ruby.exception_io_error(), "the peer has closed the connection"))
     });
-    close(ruby, answer.body);
-    let handle = context.handle;
-    context.conclude(answer, iterated.as_ref().err());
+    let ended = produced_by(context, answer, iterated.as_ref().err(), gone, &place_of(&exchange));
     if iterated.is_ok()
         && let Some(end) = writer.end()
     {
         exchange.response.head.extend_from_slice(end);
         exchange.response.length = writer.written();
-        return (Outcome::Answered(exchange), Ok(()));
+        return (Outcome::Answered(exchange), ended);
     }
-    let ended = match iterated {
-        Err(error) if is_jump(&error) => Err(error),
-        Err(error) if !gone => {
-            report(ruby, &error, &format!("{}: the body raised", place_of(&exchange)));
-            Ok(())
+    break_off(context.handle, exchange);
+    (Outcome::Taken, ended)
+}
+
+/// A body was produced, up to `error` if there is one. That the peer has `gone` is no news.
+fn produced_by(
+    context: &Context<'_>,
+    answer: &Answer,
+    error: Option<&Error>,
+    gone: bool,
+    place: &str,
+) -> Result<(), Error> {
+    let ended = match error {
+        Some(error) if !gone || is_jump(error) => {
+            conclude(context.ruby, error.clone(), &format!("{place}: the body raised"))
         }
         _ => Ok(()),
     };
-    break_off(handle, exchange);
-    (Outcome::Taken, ended)
+    ended.and(close(context.ruby, answer.body)).and(context.notify(Some(answer), error))
 }
 
 /// Ends a response that cannot be completed.
@@ -490,21 +489,12 @@ fn send_call(mut context: Context<'_>, mut exchange: Box<Exchange>, answer: &Ans
     let stream = BodyStream::new(writer, exchange, context.handle.clone(), context.input.take());
     let stream = ruby.obj_wrap(stream);
     let called = answer.body.funcall::<_, _, Value>("call", (stream,));
-    close(ruby, answer.body);
     let error = called.err();
     let gone = error.is_some() && stream.is_gone();
     if error.is_some() {
         stream.abort();
     }
-    context.conclude(answer, error.as_ref());
-    match error {
-        Some(error) if is_jump(&error) => (Outcome::Taken, Err(error)),
-        Some(error) if !gone => {
-            report(ruby, &error, &format!("{place}: the body raised"));
-            (Outcome::Taken, Ok(()))
-        }
-        _ => (Outcome::Taken, Ok(())),
-    }
+    (Outcome::Taken, produced_by(&context, answer, error.as_ref(), gone, &place))
 }
 
 /// Partial hijack: our head, and the socket for the application.
@@ -514,38 +504,33 @@ fn give_socket(context: &Context<'_>, mut exchange: Box<Exchange>, answer: &Answ
     let given = take_socket(ruby, context.handle, exchange.connection, exchange.next.take())
         .and_then(|hijacked| io_of(ruby, hijacked))
         .and_then(|io| callable.funcall::<_, _, Value>("call", (io,)));
-    close(ruby, answer.body);
-    context.notify(Some(answer), given.as_ref().err());
-    match given {
-        Ok(_) => (Outcome::Taken, Ok(())),
-        Err(error) if is_jump(&error) => (Outcome::Taken, Err(error)),
-        Err(error) => {
-            report(ruby, &error, &format!("{}: rack.hijack", place_of(&exchange)));
-            (Outcome::Taken, Ok(()))
-        }
-    }
+    let error = given.err();
+    let ended =
+        error.clone().map_or(Ok(()), |error| conclude(ruby, error, &format!("{}: rack.hijack", place_of(&exchange))));
+    let ended = ended.and(close(ruby, answer.body)).and(context.notify(Some(answer), error.as_ref()));
+    (Outcome::Taken, ended)
 }
 
 /// What the application returned cannot be sent.
-fn refuse(context: &Context<'_>, exchange: Box<Exchange>, answer: Option<&Answer>, error: &Error) -> Ended {
-    context.notify(answer, Some(error));
-    fail(context.ruby, exchange, error)
+fn refuse(context: &Context<'_>, exchange: Box<Exchange>, answer: Option<&Answer>, error: Error) -> Ended {
+    let (outcome, ended) = fail(context.ruby, exchange, error.clone());
+    (outcome, ended.and(context.notify(answer, Some(&error))))
 }
 
 /// Calls `close`, which every body is owed once.
-pub(super) fn close(ruby: &Ruby, body: Value) {
+///
+/// # Errors
+/// When it has ended the thread.
+pub(super) fn close(ruby: &Ruby, body: Value) -> Result<(), Error> {
     if RArray::from_value(body).is_some_and(|body| body.class().as_raw() == ruby.class_array().as_raw()) {
-        return;
+        return Ok(());
     }
     let closed = match body.respond_to("close", false) {
         Ok(true) => body.funcall::<_, _, Value>("close", ()).map(drop),
         Ok(false) => Ok(()),
         Err(error) => Err(error),
     };
-    if let Err(error) = closed {
-        report(ruby, &error, "the close method of a response body raised");
-        forget_jump(ruby, &error);
-    }
+    closed.or_else(|error| conclude(ruby, error, "the close method of a response body raised"))
 }
 
 fn persistence(exchange: &Exchange, close: bool) -> Persistence {

@@ -42,9 +42,14 @@ impl Upgrade {
     }
 
     /// Sends the head, and gives the connection to the handler; or refuses the handshake.
-    pub(super) fn send(self, context: &Context<'_>, mut exchange: Box<Exchange>) -> Ended {
+    pub(super) fn send(self, context: &Context<'_>, exchange: Box<Exchange>) -> Ended {
+        let closed = close(context.ruby, self.body);
+        let (outcome, ended) = self.send_head(context, exchange);
+        (outcome, closed.and(ended))
+    }
+
+    fn send_head(self, context: &Context<'_>, mut exchange: Box<Exchange>) -> Ended {
         let (ruby, settings) = (context.ruby, context.settings);
-        close(ruby, self.body);
         let mut deflate = None;
         let head = match self.protocol {
             Protocol::WebSocket => match Handshake::accept(&exchange.head, settings.deflate.as_ref()) {
@@ -63,10 +68,9 @@ impl Upgrade {
                 let (ping, env) = if is_raw { (Duration::ZERO, None) } else { (settings.ping, Some(context.env)) };
                 let client = Client::new(context.handle.clone(), self.protocol, ping, deflate);
                 connection::upgrade(ruby, context.handle, exchange, client, (handler, env));
-                self.notify(context, None);
-                (Outcome::Taken, Ok(()))
+                (Outcome::Taken, self.notify(context, None))
             }
-            Err(error) => self.fail(context, exchange, &error),
+            Err(error) => self.fail(context, exchange, error),
         }
     }
 
@@ -76,22 +80,22 @@ impl Upgrade {
         match Handler::new(self.handler) {
             Ok(handler) => {
                 write_refusal(refusal, &mut exchange);
-                self.notify(context, None);
-                (Outcome::Answered(exchange), connection::refuse(context.ruby, handler, context.env))
+                let ended = self.notify(context, None).and(connection::refuse(context.ruby, handler, context.env));
+                (Outcome::Answered(exchange), ended)
             }
-            Err(error) => self.fail(context, exchange, &error),
+            Err(error) => self.fail(context, exchange, error),
         }
     }
 
-    fn fail(self, context: &Context<'_>, exchange: Box<Exchange>, error: &Error) -> Ended {
-        self.notify(context, Some(error));
-        fail(context.ruby, exchange, error)
+    fn fail(self, context: &Context<'_>, exchange: Box<Exchange>, error: Error) -> Ended {
+        let (outcome, ended) = fail(context.ruby, exchange, error.clone());
+        (outcome, ended.and(self.notify(context, Some(&error))))
     }
 
-    fn notify(&self, context: &Context<'_>, error: Option<&Error>) {
+    fn notify(&self, context: &Context<'_>, error: Option<&Error>) -> Result<(), Error> {
         let status = context.ruby.integer_from_i64(self.status).as_value();
         let answer = Some((status, self.headers.as_value()));
-        finished::notify(context.ruby, context.callbacks, context.env, answer, error);
+        finished::notify(context.ruby, context.callbacks, context.env, answer, error)
     }
 }
 
