@@ -8,6 +8,7 @@ require_relative "iodine/scheduler"
 require_relative "iodine/empty_input"
 require_relative "iodine/late_handler"
 require_relative "iodine/inherited_sockets"
+require_relative "iodine/tls"
 require_relative "iodine/listener"
 require_relative "iodine/signals"
 require_relative "iodine/reload"
@@ -93,7 +94,8 @@ module Iodine
   # Options, each of which falls back to DEFAULT_SETTINGS:
   #
   # [url] where to listen, instead of address and port; its scheme stands for the service
-  # [service] `:http` (or `:ws`) for a Rack application, `:raw` (or `:tcp`, `:unix`, or none) for raw connections
+  # [service] `:http` (or `:ws`) for a Rack application, `:raw` (or `:tcp`, `:unix`, or none) for raw connections;
+  #           `:https` (or `:wss`) and `:tls` are the same over TLS
   # [handler] the Rack application; for raw connections what is called for each, without arguments, and returns the
   #           object with its callbacks, or nil to close it. A block does as well
   # [address] host name, IP address, or the path of a Unix socket; nil is every interface
@@ -105,6 +107,8 @@ module Iodine
   # [header_timeout] seconds from the first byte of a request to the end of its head; 20
   # [body_timeout] longest pause within a request body, seconds; 30
   # [write_timeout] longest pause of a client that does not read, seconds; 60
+  # [tls] an Iodine::TLS, to encrypt by. Without one, `:https` makes a certificate that no client trusts
+  # [tls_timeout] seconds from the connection to the end of its TLS handshake; 10
   # [public] folder of static files, served without asking the application; a leading `~/` is the user's home
   # [cache_control] `Cache-Control` of static files; `"max-age=3600"`. false or "" sends none
   # [immutable] `Cache-Control` of static files with a fingerprint in their name, `app-0a1b2c3d.js`;
@@ -118,8 +122,8 @@ module Iodine
   # [deflate] whether WebSocket messages are compressed for clients that offer it (permessage-deflate); false
   # [log] a line for each response on stderr: true for the format of iodine 0.7, or `:common`, `:combined`, `:json`
   #
-  # Raises TypeError unless given a Hash, ArgumentError without a handler or for a folder that cannot be read,
-  # RuntimeError when the socket cannot be opened, or in the master of a cluster that is running.
+  # Raises TypeError unless given a Hash, or for a `tls` that is none, ArgumentError without a handler or for a folder
+  # that cannot be read, RuntimeError when the socket cannot be opened, or in the master of a cluster that is running.
   def listen(options = {}, **keywords, &block)
     raise TypeError, "Iodine.listen takes a Hash of options, got #{options.inspect}" unless options.is_a?(Hash)
 

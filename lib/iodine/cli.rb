@@ -27,8 +27,8 @@ module Iodine
         redis_ping: "-redis-ping"
       }.freeze
 
-      # Flags for encryption, which is not in this version either: to serve without it would betray who asked for it.
-      ENCRYPTION = { tls: "-tls", tls_cert: "-tls-cert", tls_key: "-tls-key", tls_password: "-tls-pass" }.freeze
+      # Each of these asks for encryption.
+      ENCRYPTION = %i[tls tls_cert tls_key tls_password].freeze
 
       # Arguments that are stored in DEFAULT_SETTINGS, and the key of each. Those that end in an underscore belong to
       # the command alone.
@@ -44,6 +44,7 @@ module Iodine
         header_timeout: :header_timeout,
         body_timeout: :body_timeout,
         write_timeout: :write_timeout,
+        tls_timeout: :tls_timeout,
         shutdown_timeout: :shutdown_timeout,
         filename: :filename_,
         redis: :redis_,
@@ -62,15 +63,14 @@ module Iodine
           leave_with(arguments)
           store(arguments)
           announce(arguments)
-          @parsed = true
+          @arguments = arguments
           nil
         end
 
         # Runs the command: parses ARGV, unless that is done, and serves the application until the server stops.
         def call
-          parse unless @parsed
-          raise Failure, "#{@encryption} cannot be honoured: TLS is not in this version" if @encryption
-
+          parse unless @arguments
+          encrypt if ENCRYPTION.any? { |name| @arguments.key?(name) }
           PidFile.new(settings.delete(:pid_)).install if settings[:pid_]
           load_configuration(settings.delete(:conf_)) if settings[:conf_]
           app = application
@@ -112,6 +112,16 @@ module Iodine
           raise Failure, e.message
         end
 
+        # To serve without encryption would betray who asked for it: what is wrong ends the command.
+        def encrypt
+          certificate, key, password = @arguments.values_at(:tls_cert, :tls_key, :tls_password)
+          raise Failure, "-tls-key and -tls-pass need a -tls-cert" if certificate.nil? && (key || password)
+
+          settings[:tls] = certificate ? Iodine::TLS.new(nil, certificate, key, password) : Iodine::TLS.self_signed
+        rescue Iodine::TLS::Error => e
+          raise Failure, e.message
+        end
+
         def leave_with(arguments)
           if (text = arguments[:help] || arguments[:version])
             $stdout.write(text)
@@ -132,7 +142,6 @@ module Iodine
         end
 
         def announce(arguments)
-          @encryption = ENCRYPTION.find { |name, _| arguments.key?(name) }&.last
           arguments[:warnings].each { |message| warning(message) }
           UNAVAILABLE.each { |name, flag| warning("#{flag} has no effect in this version") if arguments.key?(name) }
         end

@@ -34,11 +34,10 @@ module Iodine
         @folder = folder(options[:public])
         @sendfile_root = folder(options[:sendfile_root])
         options = options.merge(public: @folder, sendfile_root: @sendfile_root)
-        service, tls = options[:url] ? Socket.scheme(options[:url].to_s) : [nil, false]
-        raise ArgumentError, "TLS is not in this version" if tls || options[:tls]
-
-        @service = service || service_named(options[:service])
-        @socket = bind(options, silence)
+        service, secure = options[:url] ? Socket.scheme(options[:url].to_s) : [nil, false]
+        service, secure = service_named(options[:service].to_s) unless service
+        @service = service
+        @socket = bind(options, silence, tls(options[:tls], secure))
         Log.info("Listening on #{self}")
         Log.info("Serving static files from #{@folder}") if @folder
       end
@@ -62,6 +61,12 @@ module Iodine
       # In a process forked by the application: closes what it has of the socket.
       def forget = @socket.descriptors.each { |descriptor| IO.for_fd(descriptor).close }
 
+      # Whether connections are encrypted.
+      def secure? = @socket.secure?
+
+      # Reads the certificates again, for connections to come. Returns what is wrong with them, or nil.
+      def reload = @socket.reload_tls
+
       # Removes the file of a Unix socket, unless that is somebody else's.
       def unlink = @lent || @socket.unlink
 
@@ -72,25 +77,29 @@ module Iodine
 
       private
 
-      def bind(options, silence)
+      def bind(options, silence, tls)
         place = [options[:url]&.to_s, address(options), port(options[:port])]
         @target = Socket.target(place)
         inherited = InheritedSockets.take(*@target)
         @lent = InheritedSockets.lent?(inherited)
-        return Socket.bind(place, options, inherited) if @service == :http
-        return Socket.bind_raw(place, options.merge(timeout: silence), inherited) if @handler.respond_to?(:call)
+        return Socket.bind(place, options, tls, inherited) if @service == :http
+        return Socket.bind_raw(place, options.merge(timeout: silence), tls, inherited) if @handler.respond_to?(:call)
 
         raise ArgumentError, "the handler of raw connections must have a method call that returns their callbacks, " \
                              "got #{@handler.inspect}"
       end
 
-      # Only the first letter matters.
+      # The service, and whether its name asks for TLS. Only the first letter of the service matters.
       def service_named(name)
-        case name.to_s
-        when "https", "wss", /\A.l/ then raise ArgumentError, "TLS is not in this version"
-        when /\A[hw]/ then :http
-        else :raw
-        end
+        [name.match?(/\A[hw]/) ? :http : :raw, name.match?(/\A(https\z|wss\z|[^hw]l)/)]
+      end
+
+      # What encrypts, if anything does.
+      def tls(given, secure)
+        raise TypeError, "tls must be an Iodine::TLS, got #{given.inspect}" unless given.nil? || given.is_a?(TLS)
+
+        given ||= TLS.self_signed if secure
+        given&.send(:complete)
       end
 
       def address(options)
@@ -125,7 +134,7 @@ module Iodine
           "rack.multithread" => threads > 1,
           "rack.multiprocess" => workers > 1,
           "rack.run_once" => false,
-          "rack.url_scheme" => -"http",
+          "rack.url_scheme" => secure? ? -"https" : -"http",
           "rack.hijack?" => true,
           "rack.upgrade?" => nil,
           "rack.upgrade" => nil,
@@ -139,8 +148,9 @@ module Iodine
           "SERVER_PROTOCOL" => -"HTTP/1.1",
           "HTTP_VERSION" => -"HTTP/1.1",
           "SERVER_NAME" => port && host ? -host : -"localhost",
-          "SERVER_PORT" => -(port || 80).to_s,
+          "SERVER_PORT" => -(port || (secure? ? 443 : 80)).to_s,
           "SERVER_SOFTWARE" => -"iodine/#{VERSION}",
+          **(secure? ? { "HTTPS" => -"on" } : {}),
           **sendfile
         }
       end

@@ -63,7 +63,7 @@ module Support
       bytes = bytes.b
       until bytes.empty?
         case (count = @io.write_nonblock(bytes, exception: false))
-        when :wait_writable then @io.wait_writable(left(deadline, "room to write")) or late("room to write")
+        when :wait_writable then @io.to_io.wait_writable(left(deadline, "room to write")) or late("room to write")
         else bytes = bytes.byteslice(count..)
         end
       end
@@ -206,7 +206,7 @@ module Support
       @buffer << @io.read_nonblock(65_536)
       true
     rescue IO::WaitReadable
-      @io.wait_readable(left(deadline, awaited)) or late(awaited)
+      @io.to_io.wait_readable(left(deadline, awaited)) or late(awaited)
       retry
     rescue EOFError, Errno::ECONNRESET, Errno::EPIPE
       @closed = true

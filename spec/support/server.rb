@@ -76,6 +76,12 @@ module Support
       RawHTTP.use(socket, &block)
     end
 
+    # A new connection with TLS (see TLS.connect); closed after the block when there is one.
+    def connect_tls(port: nil, path: nil, **options, &block)
+      socket = path ? UNIXSocket.new(path) : TCPSocket.new("127.0.0.1", port || self.port)
+      RawHTTP.use(TLS.connect(socket, **options), &block)
+    end
+
     # One request on a connection of its own.
     def request(bytes, to: bytes[/\A\S+/], **where)
       connect(**where) do |peer|

@@ -13,6 +13,9 @@ RSpec.describe "sig/iodine.rbs" do
 
     def describe(mod, api)
       singleton = mod.singleton_methods(false).to_h { |name| [name, mod.method(name).arity] }
+      # Ruby's own `new` takes what `initialize` takes.
+      constructed = mod.is_a?(Class) && mod.private_method_defined?(:initialize, false)
+      singleton["new"] ||= mod.instance_method(:initialize).arity if constructed
       instance = mod.public_instance_methods(false).to_h { |name| [name, mod.instance_method(name).arity] }
       modules, constants = mod.constants(false).partition { |name| mod.const_get(name).is_a?(Module) }
       api[mod.name] = { singleton: singleton, instance: instance, modules: modules, constants: constants }

@@ -8,6 +8,7 @@ use std::time::Instant;
 use bytes::Bytes;
 use iodine_proto::http1::Head;
 
+use crate::net::tls::Identity;
 use crate::reactor::ConnectionId;
 
 /// A complete request, and the buffers its answer is written to.
@@ -26,6 +27,8 @@ pub struct Exchange {
     pub listener: usize,
     /// The peer's address without port (IP), or the socket's path.
     pub peer: Option<Arc<str>>,
+    /// Who the peer is, when it has shown a certificate (TLS with client certificates).
+    pub identity: Option<Arc<Identity>>,
     /// When the request was complete.
     pub received: Option<Instant>,
     /// What the application answers.
@@ -58,6 +61,7 @@ impl Exchange {
         self.body.clear();
         self.response.clear();
         self.peer = None;
+        self.identity = None;
         self.received = None;
         self.next = None;
     }

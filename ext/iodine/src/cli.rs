@@ -57,6 +57,7 @@ fn hash(ruby: &Ruby, arguments: Arguments) -> Result<RHash, Error> {
         ("header_timeout", arguments.header_timeout),
         ("body_timeout", arguments.body_timeout),
         ("write_timeout", arguments.write_timeout),
+        ("tls_timeout", arguments.tls_timeout),
         ("shutdown_timeout", arguments.shutdown_timeout),
         ("max_msg", arguments.max_msg),
         ("ping", arguments.ping),

@@ -1,7 +1,7 @@
 //! The extension: the only crate that knows Ruby. It converts and forwards; what is worth deciding is decided below, in
 //! `iodine-core`, or above, in `lib/iodine`.
 //!
-//! - `runtime`, `socket`: the reactor and listening sockets as Ruby objects
+//! - `runtime`, `socket`, `tls`: the reactor, listening sockets and their certificates as Ruby objects
 //! - `worker`: the application's threads
 //! - `connection`: WebSockets and event streams
 //! - `pubsub`: subscriptions, publications and the blocks that are called with messages
@@ -26,6 +26,7 @@ mod rack_utils;
 mod roots;
 mod runtime;
 mod socket;
+mod tls;
 mod worker;
 
 use magnus::prelude::*;
@@ -46,6 +47,7 @@ fn init(ruby: &Ruby) -> Result<(), Error> {
     base.define_singleton_method("concurrency", function!(concurrency, 2))?;
     cli::init(ruby, base)?;
     roots::init(ruby, base)?;
+    tls::init(ruby, base)?;
     socket::init(ruby, base)?;
     runtime::init(ruby, base)?;
     connection::init(ruby, iodine)?;

@@ -14,15 +14,22 @@ use iodine_core::files::{FileSettings, Files};
 use iodine_core::net::Listener;
 use iodine_core::net::address::{Address, Scheme, Service, Url};
 use iodine_core::net::listener::BoundSocket;
+use iodine_core::net::tls::TlsServer;
 use iodine_core::settings::{HttpSettings, ListenerSettings, RawSettings, WriteLimits};
 use iodine_proto::websocket::DeflateSettings;
 use magnus::prelude::*;
 use magnus::{Error, RHash, RModule, Ruby, StaticSymbol, TryConvert, Value, function, method};
 
+use crate::tls::{self, Tls};
+
+/// For ALPN (RFC 7301, 6). A client that offers neither, but others, is refused.
+const HTTP_PROTOCOLS: [&str; 2] = ["http/1.1", "http/1.0"];
+
 #[magnus::wrap(class = "Iodine::Base::Socket", free_immediately)]
 pub(crate) struct Socket {
     bound: BoundSocket,
     settings: ListenerSettings,
+    tls: Option<Arc<TlsServer>>,
 }
 
 /// Where to listen: a URL, or an address and a port. The URL wins.
@@ -31,33 +38,66 @@ type Place = (Option<String>, Option<PathBuf>, Option<i64>);
 impl Socket {
     /// Binds and listens for HTTP, or takes over the listening socket of that `descriptor`, which is nobody else's.
     ///
-    /// `settings` are those of `Iodine.listen`.
-    fn bind(ruby: &Ruby, place: Place, settings: RHash, descriptor: Option<RawFd>) -> Result<Self, Error> {
+    /// `settings` are those of `Iodine.listen`, `tls` what to encrypt by.
+    fn bind(
+        ruby: &Ruby,
+        place: Place,
+        settings: RHash,
+        tls: Option<&Tls>,
+        descriptor: Option<RawFd>,
+    ) -> Result<Self, Error> {
+        let tls = secured(ruby, tls, &HTTP_PROTOCOLS, settings)?;
         let settings = ListenerSettings::Http(Arc::new(http_settings(ruby, settings)?));
-        Self::open(ruby, place, settings, descriptor)
+        Self::open(ruby, place, settings, tls, descriptor)
     }
 
     /// As `bind`, for raw connections.
-    fn bind_raw(ruby: &Ruby, place: Place, settings: RHash, descriptor: Option<RawFd>) -> Result<Self, Error> {
+    fn bind_raw(
+        ruby: &Ruby,
+        place: Place,
+        settings: RHash,
+        tls: Option<&Tls>,
+        descriptor: Option<RawFd>,
+    ) -> Result<Self, Error> {
+        let tls = secured(ruby, tls, &[], settings)?;
         let settings = ListenerSettings::Raw(raw_settings(ruby, settings)?);
-        Self::open(ruby, place, settings, descriptor)
+        Self::open(ruby, place, settings, tls, descriptor)
     }
 
-    fn open(ruby: &Ruby, place: Place, settings: ListenerSettings, descriptor: Option<RawFd>) -> Result<Self, Error> {
+    fn open(
+        ruby: &Ruby,
+        place: Place,
+        settings: ListenerSettings,
+        tls: Option<Arc<TlsServer>>,
+        descriptor: Option<RawFd>,
+    ) -> Result<Self, Error> {
         let address = address_of(ruby, place)?;
         let bound = match descriptor {
             Some(descriptor) => BoundSocket::adopt(owned(descriptor), &address),
             None => BoundSocket::bind(&address),
         };
         let bound = bound.map_err(|error| not_opened(ruby, &format!("{address}: {error}")))?;
-        Ok(Self { bound, settings })
+        Ok(Self { bound, settings, tls })
     }
 
     /// A handle on the socket for a reactor.
     pub(crate) fn listener(&self, ruby: &Ruby, id: usize) -> Result<Listener, Error> {
-        self.bound.listener(id, self.settings.clone()).map_err(|error| {
+        let listener = self.bound.listener(id, self.settings.clone()).map_err(|error| {
             Error::new(ruby.exception_runtime_error(), format!("the listening socket could not be shared: {error}"))
+        })?;
+        Ok(match &self.tls {
+            Some(tls) => listener.secured(Arc::clone(tls)),
+            None => listener,
         })
+    }
+
+    /// Reads the certificates again. A message: what is wrong with them, so that all stays as it was.
+    fn reload_tls(&self) -> Option<String> {
+        self.tls.as_ref().and_then(|tls| tls.reload().err()).map(|error| error.to_string())
+    }
+
+    fn is_secure(&self) -> bool {
+        self.tls.is_some()
     }
 
     /// The limits of what it serves, and its files.
@@ -119,6 +159,15 @@ fn owned(descriptor: RawFd) -> OwnedFd {
 
 fn not_opened(ruby: &Ruby, reason: &str) -> Error {
     Error::new(ruby.exception_runtime_error(), format!("Couldn't open listening socket. {reason}"))
+}
+
+/// TLS for a listener, with these names for ALPN. What is wrong with its files is said before the socket is there.
+fn secured(ruby: &Ruby, tls: Option<&Tls>, protocols: &[&str], given: RHash) -> Result<Option<Arc<TlsServer>>, Error> {
+    let Some(tls) = tls else { return Ok(None) };
+    let mut settings = tls.settings();
+    settings.protocols = protocols.iter().map(|name| name.as_bytes().to_vec()).collect();
+    set_time(ruby, given, "tls_timeout", &mut settings.handshake_timeout)?;
+    tls::server(ruby, settings).map(Some)
 }
 
 /// What `Iodine.listen` was told: MiB, KiB and seconds; nil and 0 leave the default.
@@ -263,12 +312,16 @@ fn scheme(ruby: &Ruby, url: String) -> Result<(Option<StaticSymbol>, bool), Erro
 
 pub(crate) fn init(ruby: &Ruby, base: RModule) -> Result<(), Error> {
     let class = base.define_class("Socket", ruby.class_object())?;
-    class.define_singleton_method("bind", function!(Socket::bind, 3))?;
-    class.define_singleton_method("bind_raw", function!(Socket::bind_raw, 3))?;
+    class.define_singleton_method("bind", function!(Socket::bind, 4))?;
+    class.define_singleton_method("bind_raw", function!(Socket::bind_raw, 4))?;
     class.define_singleton_method("target", function!(Socket::target, 1))?;
     class.define_singleton_method("scheme", function!(scheme, 1))?;
     class.define_method("address", method!(Socket::address, 0))?;
+    class.define_method("secure?", method!(Socket::is_secure, 0))?;
+    class.define_method("reload_tls", method!(Socket::reload_tls, 0))?;
     class.define_method("close", method!(Socket::close, 0))?;
     class.define_method("descriptors", method!(Socket::descriptors, 0))?;
+    class.define_method("secure?", method!(Socket::is_secure, 0))?;
+    class.define_method("reload_tls", method!(Socket::reload_tls, 0))?;
     class.define_method("unlink", method!(Socket::unlink, 0))
 }

@@ -61,6 +61,8 @@ pub struct Arguments {
     pub tls_key: Option<OsString>,
     /// Password of the private key.
     pub tls_password: Option<OsString>,
+    /// Time for a TLS handshake, seconds.
+    pub tls_timeout: Option<i64>,
     /// Redis URL.
     pub redis: Option<OsString>,
     /// Redis ping interval, seconds.
@@ -159,6 +161,7 @@ impl From<Matches> for Arguments {
             tls_cert: matches.text("tls-cert"),
             tls_key: matches.text("tls-key"),
             tls_password: matches.text("tls-pass"),
+            tls_timeout: matches.number("tls-timeout"),
             redis: matches.text("redis"),
             redis_ping: matches.number("redis-ping"),
             config: matches.text("config"),

@@ -39,7 +39,7 @@ fn nothing_given_says_nothing() {
 fn every_flag_reaches_its_field() {
     let given = "-b localhost -p 80 -t 4 -w 2 -www public -k 5 -v -log-format json -maxbd 1 -maxhd 2 -maxms 3 -ping 6 -tls -cert c.pem \
                  -key k.pem -tls-pass secret -r redis://h -rp 7 -C conf.rb -pid run/ -V 3 -warmup -reload --header-timeout 8 \
-                 --body-timeout 9 --write-timeout 10 --shutdown-timeout 11 app.ru";
+                 --body-timeout 9 --write-timeout 10 --shutdown-timeout 11 --tls-timeout 12 app.ru";
     let expected = Arguments {
         filename: text("app.ru"),
         address: text("localhost"),
@@ -62,6 +62,7 @@ fn every_flag_reaches_its_field() {
         tls_cert: text("c.pem"),
         tls_key: text("k.pem"),
         tls_password: text("secret"),
+        tls_timeout: Some(12),
         redis: text("redis://h"),
         redis_ping: Some(7),
         config: text("conf.rb"),

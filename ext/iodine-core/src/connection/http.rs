@@ -11,6 +11,7 @@ use crate::access_log::Entry;
 use crate::exchange::{Exchange, Response};
 use crate::files::error_page;
 use crate::jobs::Job;
+use crate::net::tls::Identity;
 use crate::net::write_queue::WriteQueue;
 use crate::reactor::ConnectionId;
 use crate::settings::HttpSettings;
@@ -19,6 +20,8 @@ use crate::settings::HttpSettings;
 /// that sends more waits in its socket.
 const READ_AHEAD: usize = 32;
 const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
+const PLAIN_REFUSED: &[u8] = b"HTTP/1.1 400 Bad Request\r\ncontent-type: text/plain\r\ncontent-length: 48\r\n\
+    connection: close\r\n\r\nThis port speaks TLS: use https:// (or wss://).\n";
 /// An emptied input buffer up to this size is kept.
 const KEPT_INPUT: usize = 4 << 10;
 
@@ -26,6 +29,8 @@ pub(crate) struct Http {
     settings: Arc<HttpSettings>,
     listener: usize,
     peer: Arc<str>,
+    /// Who the peer is, as a certificate says.
+    identity: Option<Arc<Identity>>,
     head: HeadReader,
     /// The request whose body is being read.
     incoming: Option<Incoming>,
@@ -74,6 +79,7 @@ impl Http {
             settings,
             listener,
             peer,
+            identity: None,
             incoming: None,
             input: Vec::new(),
             ready: VecDeque::new(),
@@ -85,6 +91,19 @@ impl Http {
             unread: false,
             head_since: None,
         }
+    }
+
+    /// Whom requests come from, if the peer has proved that.
+    pub(crate) fn identify(&mut self, identity: Option<Arc<Identity>>) {
+        self.identity = identity;
+    }
+
+    /// The peer speaks HTTP where TLS is spoken.
+    pub(crate) fn refuse_plain(&mut self, turn: &mut Turn, out: &mut WriteQueue) {
+        self.log_refusal(400, turn);
+        out.push(PLAIN_REFUSED);
+        self.stop_reading();
+        self.unread = true;
     }
 
     /// Takes what has arrived: requests that are complete become jobs.
@@ -355,6 +374,7 @@ impl Http {
     fn complete(&mut self, mut exchange: Box<Exchange>, turn: &Turn) {
         exchange.listener = self.listener;
         exchange.peer = Some(Arc::clone(&self.peer));
+        exchange.identity.clone_from(&self.identity);
         exchange.received = Some(turn.now);
         self.last = !exchange.head.keep_alive();
         self.upgrading = exchange.head.upgrade().is_some();

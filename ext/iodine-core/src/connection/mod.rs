@@ -102,7 +102,11 @@ pub(crate) struct Connection {
     peer_closed: bool,
     /// A read has returned nothing.
     ended: bool,
+    /// By when the peers have to understand each other. `None`: they do, or it needs nothing.
+    handshake: Option<Instant>,
     stage: Stage,
+    /// The last answer is not complete, and must not look so.
+    broken_off: bool,
     gate: Option<Arc<Gate>>,
     /// The head of a response that is being produced, until the first bytes of its body come.
     held: Option<Vec<u8>>,
@@ -134,9 +138,10 @@ pub(crate) enum Verdict {
 }
 
 impl Connection {
-    pub(crate) fn new(id: ConnectionId, stream: Stream, protocol: Protocol) -> Self {
+    pub(crate) fn new(id: ConnectionId, stream: Stream, protocol: Protocol, now: Instant) -> Self {
         Self {
             id,
+            handshake: stream.handshake_timeout().map(|timeout| now + timeout),
             protocol,
             stream,
             out: WriteQueue::default(),
@@ -145,6 +150,7 @@ impl Connection {
             peer_closed: false,
             ended: false,
             stage: Stage::Open,
+            broken_off: false,
             gate: None,
             held: None,
             hijacker: None,
@@ -171,7 +177,9 @@ impl Connection {
         }
         let mut budget = READ_BUDGET;
         while self.readable && budget > 0 && self.wants_input() {
-            match self.stream.read(buffer) {
+            let read = self.stream.read(buffer);
+            self.note_handshake(turn);
+            match read {
                 Ok(0) => {
                     self.readable = false;
                     self.ended = true;
@@ -181,21 +189,52 @@ impl Connection {
                     budget = budget.saturating_sub(length);
                     // A read that did not fill the buffer has emptied the socket, and what comes later raises a new
                     // event, which saves the read that would say "would block" (epoll(7)).
-                    self.readable = length == buffer.len() || self.peer_closed;
-                    self.protocol.receive(self.id, &buffer[..length], turn, &mut self.out);
+                    self.readable = length == buffer.len() || self.peer_closed || self.stream.has_more();
+                    if self.stage == Stage::Open {
+                        self.protocol.receive(self.id, &buffer[..length], turn, &mut self.out);
+                    }
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.readable = false,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {
+                    budget = budget.saturating_sub(buffer.len())
+                }
+                Err(error) if error.kind() == io::ErrorKind::InvalidData => self.on_broken_tls(&error, turn),
                 Err(error) => return Err(error),
             }
         }
         Ok(())
     }
 
+    /// The peers may understand each other now.
+    fn note_handshake(&mut self, turn: &mut Turn) {
+        if self.handshake.is_some() && !self.stream.is_handshaking() {
+            self.handshake = None;
+            if !self.stream.has_failed() {
+                self.protocol.begin(self.stream.identity(), turn);
+            }
+        }
+    }
+
+    /// The peer does not keep to TLS, or does not speak it: it gets no more than the news of that, which it is left time
+    /// to read.
+    fn on_broken_tls(&mut self, error: &io::Error, turn: &mut Turn) {
+        log::debug!("a TLS connection failed: {error}");
+        let plain = self.stream.is_unexpectedly_plain();
+        match self.protocol.http().filter(|_| plain) {
+            Some(http) => http.refuse_plain(turn, &mut self.out),
+            None => {
+                self.out = WriteQueue::default();
+                self.protocol.end_of_input(turn);
+                self.linger(turn.now);
+            }
+        }
+    }
+
     /// Whether only the application's answer is awaited, so that there is nothing to settle.
     pub(crate) fn awaits_answer(&mut self) -> bool {
         let awaits = self.protocol.http().is_some_and(|http| http.waiting() == Waiting::Answer)
             && self.out.is_empty()
+            && !self.stream.wants_write()
             && self.hijacker.is_none()
             && !(self.readable && self.wants_input());
         if awaits {
@@ -232,7 +271,10 @@ impl Connection {
         let Some(http) = self.protocol.http() else { return };
         match self.held.take() {
             Some(_) => http.answer(self.id, exchange, turn, &mut self.out),
-            None => http.break_off(exchange, turn),
+            None => {
+                self.broken_off = true;
+                http.break_off(exchange, turn);
+            }
         }
     }
 
@@ -313,6 +355,7 @@ impl Connection {
                 Verdict::Close
             }
             Ok(Flushed::Blocked) => Verdict::Keep,
+            Ok(Flushed::Paused) => Verdict::Again,
             Ok(Flushed::Truncated) => {
                 log::warn!("a file became shorter while it was sent: its connection is closed");
                 Verdict::Close
@@ -327,6 +370,10 @@ impl Connection {
     /// The deadline has passed.
     pub(crate) fn time_out(&mut self, turn: &mut Turn) -> Verdict {
         if self.stage == Stage::Lingering {
+            return Verdict::Close;
+        }
+        if self.handshake.is_some() {
+            log::debug!("a peer took too long for its TLS handshake");
             return Verdict::Close;
         }
         if !self.out.is_empty() {
@@ -373,7 +420,7 @@ impl Connection {
     }
 
     fn flush(&mut self, now: Instant) -> io::Result<Flushed> {
-        if self.out.is_empty() {
+        if self.out.is_empty() && !self.stream.wants_write() {
             return Ok(Flushed::All);
         }
         if !self.writable {
@@ -385,8 +432,9 @@ impl Connection {
             gate.leave(before - self.out.memory());
         }
         if flushed == Flushed::Blocked {
-            self.writable = false;
-            self.deadline = Some(now + self.protocol.writes().timeout);
+            // During a handshake it may be the peer that is waited for, and not the socket.
+            self.writable = self.stream.is_handshaking() && !self.stream.wants_write();
+            self.deadline = self.handshake.or(Some(now + self.protocol.writes().timeout));
         }
         Ok(flushed)
     }
@@ -398,32 +446,48 @@ impl Connection {
         if self.protocol.http().is_some_and(|http| http.is_stalled()) {
             return Verdict::Again;
         }
-        if let Some(live) = self.protocol.live() {
+        if let Some(live) = self.protocol.live().filter(|_| self.handshake.is_none()) {
             live.flushed(turn);
         }
         if self.stage == Stage::Open {
             if self.protocol.is_finished() && !self.linger(turn.now) {
-                return Verdict::Close;
+                return self.closed();
             }
             if turn.closes_idle && self.protocol.is_idle() && !self.readable {
-                return Verdict::Close;
+                return self.closed();
             }
         }
         if self.stage == Stage::Open {
-            self.deadline = self.protocol.deadline(turn.now);
+            self.deadline = self.handshake.or_else(|| self.protocol.deadline(turn.now));
         } else if self.ended {
             return Verdict::Close;
         }
         if self.readable && self.wants_input() { Verdict::Again } else { Verdict::Keep }
     }
 
+    /// Everything was said.
+    fn closed(&mut self) -> Verdict {
+        self.notify_close();
+        Verdict::Close
+    }
+
+    /// Tells the peer that it has received all; of an answer that was broken off that would be a lie.
+    fn notify_close(&mut self) {
+        if !self.broken_off {
+            self.stream.notify_close();
+        }
+    }
+
     /// Closes our side and keeps the other open while the peer may still be sending: a socket that is closed with
     /// unread bytes resets the connection, and the peer may lose our last answer (RFC 9112, 9.6). False: no need to.
     fn linger(&mut self, now: Instant) -> bool {
         let needed = !self.ended && (self.readable || self.protocol.has_unread());
-        if needed && self.stream.shutdown_write().is_ok() {
-            self.stage = Stage::Lingering;
-            self.deadline = Some(now + LINGER);
+        if needed {
+            self.notify_close();
+            if self.stream.shutdown_write().is_ok() {
+                self.stage = Stage::Lingering;
+                self.deadline = Some(now + LINGER);
+            }
         }
         self.stage == Stage::Lingering
     }

@@ -1,5 +1,6 @@
 //! What is spoken on a connection.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use super::Turn;
@@ -9,6 +10,7 @@ use super::raw::Raw;
 use super::sse::Sse;
 use super::websocket::WebSocket;
 use crate::client::{Client, Event};
+use crate::net::tls::Identity;
 use crate::net::write_queue::WriteQueue;
 use crate::reactor::ConnectionId;
 use crate::settings::WriteLimits;
@@ -22,6 +24,20 @@ pub(crate) enum Protocol {
 }
 
 impl Protocol {
+    /// A raw connection that begins with a handshake.
+    pub(crate) fn raw_after_handshake(client: Client, writes: WriteLimits, first: Event, turn: &mut Turn) -> Self {
+        Self::Raw(Box::new(Raw::after_handshake(client, writes, first, turn)))
+    }
+
+    /// The handshake is done. `identity` is what the peer has proved.
+    pub(super) fn begin(&mut self, identity: Option<Identity>, turn: &mut Turn) {
+        match self {
+            Self::Http(http) => http.identify(identity.map(Arc::new)),
+            Self::WebSocket(_) | Self::Sse(_) => {}
+            Self::Raw(raw) => raw.begin(turn),
+        }
+    }
+
     /// A raw connection. `first` is what its client is told first, unless it knows that already.
     pub(crate) fn raw(client: Client, writes: WriteLimits, first: Option<Event>, turn: &mut Turn) -> Self {
         Self::Raw(Box::new(Raw::new(client, writes, first, turn)))

@@ -13,12 +13,26 @@ use crate::settings::WriteLimits;
 
 pub(crate) struct Raw {
     pub(super) live: Live,
+    /// What the client is told first, once the peers understand each other.
+    greeting: Option<Event>,
 }
 
 impl Raw {
     /// `first` is what the client is told first, unless it knows that already.
     pub(super) fn new(client: Client, writes: WriteLimits, first: Option<Event>, turn: &mut Turn) -> Self {
-        Self { live: Live::new(client, writes, first, turn) }
+        Self { live: Live::new(client, writes, first, turn), greeting: None }
+    }
+
+    /// One that begins with a handshake. Its client is told nothing before that is done.
+    pub(super) fn after_handshake(client: Client, writes: WriteLimits, first: Event, turn: &mut Turn) -> Self {
+        Self { live: Live::new(client, writes, None, turn), greeting: Some(first) }
+    }
+
+    /// The handshake is done.
+    pub(super) fn begin(&mut self, turn: &mut Turn) {
+        if let Some(first) = self.greeting.take() {
+            self.live.tell(first, turn);
+        }
     }
 
     /// Takes what has arrived.

@@ -15,7 +15,9 @@ use mio::{Interest, Registry, Token};
 use socket2::{Domain, SockAddr, Socket, Type};
 
 use super::address::Address;
+use super::socket::Socket as Accepted;
 use super::stream::Stream;
+use super::tls::TlsServer;
 use crate::settings::ListenerSettings;
 
 /// Connections the kernel may hold for us; it caps this at `net.core.somaxconn`.
@@ -30,6 +32,7 @@ pub struct Listener {
     /// What is spoken on its connections, their limits and deadlines.
     pub settings: ListenerSettings,
     socket: ListenerSocket,
+    tls: Option<Arc<TlsServer>>,
 }
 
 enum ListenerSocket {
@@ -104,7 +107,7 @@ impl BoundSocket {
                 ListenerSocket::Unix(UnixListener::from_std(fd.into()), path.to_string_lossy().into())
             }
         };
-        Ok(Listener { id, settings, socket })
+        Ok(Listener { id, settings, socket, tls: None })
     }
 
     /// Closes this handle. Reactors keep theirs until they drain, other processes what they have.
@@ -202,11 +205,29 @@ fn clear_stale_socket(path: &Path) -> io::Result<()> {
 }
 
 impl Listener {
+    /// The same, with TLS on its connections.
+    #[must_use]
+    pub fn secured(self, tls: Arc<TlsServer>) -> Self {
+        Self { tls: Some(tls), ..self }
+    }
+
     /// The next connection that waits, and its peer's name.
     ///
     /// # Errors
     /// `WouldBlock` when none waits; others as `accept(2)`.
     pub(crate) fn accept(&self) -> io::Result<(Stream, Arc<str>)> {
+        let (socket, peer) = self.accept_socket()?;
+        let stream = match &self.tls {
+            None => socket.into(),
+            // It is given up alone: the next one may be fine.
+            Some(tls) => {
+                tls.accept(socket).map_err(|error| io::Error::new(io::ErrorKind::ConnectionAborted, error))?.into()
+            }
+        };
+        Ok((stream, peer))
+    }
+
+    fn accept_socket(&self) -> io::Result<(Accepted, Arc<str>)> {
         match &self.socket {
             ListenerSocket::Tcp(listener) => {
                 let (stream, peer) = listener.accept()?;

@@ -20,6 +20,8 @@ const SLICES: usize = 16;
 /// Bytes in memory, and segments, that may wait before answers that can be made later are put off.
 const CONGESTED: usize = 256 << 10;
 const CONGESTED_SEGMENTS: usize = 128;
+/// Most bytes written to one connection in one turn.
+const WRITE_BUDGET: usize = 4 << 20;
 /// An empty buffer that is kept for the next answer; larger ones are given back.
 const KEPT_CAPACITY: usize = 4 << 10;
 
@@ -50,6 +52,8 @@ pub(crate) enum Flushed {
     All,
     /// The socket is full.
     Blocked,
+    /// The socket takes more, but others have waited for long enough.
+    Paused,
     /// A file was shorter than announced: the answer cannot be completed.
     Truncated,
 }
@@ -114,35 +118,44 @@ impl WriteQueue {
         self.memory > CONGESTED || self.segments.len() > CONGESTED_SEGMENTS
     }
 
-    /// Writes until all is written or the socket is full.
+    /// Writes until all is written, the socket is full, or a turn's share has left.
     ///
     /// # Errors
     /// The socket's error when the connection is broken.
     pub(crate) fn flush(&mut self, stream: &mut Stream) -> io::Result<Flushed> {
+        let mut budget = WRITE_BUDGET;
         loop {
-            let alone = self.segments.len() == 1;
-            let Some(first) = self.segments.front_mut() else { return Ok(Flushed::All) };
-            let written = match first {
-                Segment::File(part) => match part.send(stream) {
-                    Ok(0) => return Ok(Flushed::Truncated),
-                    Ok(_) => {
-                        if part.remaining == 0 {
-                            self.segments.pop_front();
-                        }
-                        continue;
-                    }
-                    Err(error) => Err(error),
-                },
-                Segment::Gathered { bytes, start } if alone => stream.write(&bytes[*start..]),
-                _ => self.write_vectored(stream),
-            };
-            match written {
-                Ok(written) => self.advance(written),
+            if budget == 0 {
+                return Ok(Flushed::Paused);
+            }
+            match self.write_some(stream) {
+                Ok(Some(0)) => return Ok(Flushed::Truncated),
+                Ok(Some(written)) => budget = budget.saturating_sub(written),
+                Ok(None) => return Ok(Flushed::All),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(Flushed::Blocked),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return Err(error),
             }
         }
+    }
+
+    /// Writes once: so many bytes, of a file that has none left zero. `None`: there was nothing to write.
+    fn write_some(&mut self, stream: &mut Stream) -> io::Result<Option<usize>> {
+        let alone = self.segments.len() == 1;
+        let written = match self.segments.front_mut() {
+            None => return stream.flush().map(|()| None),
+            Some(Segment::File(part)) => {
+                let sent = part.send(stream)?;
+                if part.remaining == 0 {
+                    self.segments.pop_front();
+                }
+                return Ok(Some(sent));
+            }
+            Some(Segment::Gathered { bytes, start }) if alone => stream.write(&bytes[*start..]),
+            Some(_) => self.write_vectored(stream),
+        }?;
+        self.advance(written);
+        Ok(Some(written))
     }
 
     /// What would be written, files left out.

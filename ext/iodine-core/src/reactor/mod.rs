@@ -293,9 +293,14 @@ impl Reactor {
         let client = Client::new(self.handle.clone(), client::Protocol::Raw, settings.timeout, None);
         // Who is told, and what that wants to know, turns out later.
         client.want_drained(true);
+        let first = ClientEvent::Accepted(listener);
+        let is_handshaking = stream.is_handshaking();
         self.open(stream, |id, turn| {
             client.connect(id);
-            Protocol::raw(client, settings.writes, Some(ClientEvent::Accepted(listener)), turn)
+            match is_handshaking {
+                true => Protocol::raw_after_handshake(client, settings.writes, first, turn),
+                false => Protocol::raw(client, settings.writes, Some(first), turn),
+            }
         });
     }
 
@@ -308,7 +313,7 @@ impl Reactor {
         }
         self.generation = self.generation.wrapping_add(1);
         let id = ConnectionId { index: index as u32, generation: self.generation };
-        entry.insert(Connection::new(id, stream, protocol(id, &mut self.turn)));
+        entry.insert(Connection::new(id, stream, protocol(id, &mut self.turn), self.turn.now));
         self.touch(id);
     }
 

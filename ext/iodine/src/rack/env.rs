@@ -72,6 +72,11 @@ pub(super) fn build(
             set(keys.http_version, keys.old_version.value(ruby));
         }
     }
+    if let Some(identity) = &exchange.identity {
+        set(keys.client_subject, ruby.str_new(&identity.subject).as_value());
+        set(keys.client_fingerprint, ruby.str_new(&identity.fingerprint).as_value());
+        set(keys.client_certificate, ruby.str_new(&identity.certificate).as_value());
+    }
     let input = Input::of(ruby, &mut exchange.body);
     if let Some(input) = &input {
         set(keys.input, input.value(ruby));

@@ -32,6 +32,9 @@ pub(super) struct Keys {
     /// Where the application puts its handler.
     pub(super) upgrade_to: Fixed,
     pub(super) upgrade_to_raw: Fixed,
+    pub(super) client_subject: Fixed,
+    pub(super) client_fingerprint: Fixed,
+    pub(super) client_certificate: Fixed,
     pub(super) accept: Fixed,
     pub(super) host: Fixed,
     pub(super) cookie: Fixed,
@@ -74,6 +77,9 @@ impl Keys {
             upgrade: fixed("rack.upgrade?"),
             upgrade_to: fixed("rack.upgrade"),
             upgrade_to_raw: fixed("upgrade.tcp"),
+            client_subject: fixed("SSL_CLIENT_S_DN"),
+            client_fingerprint: fixed("SSL_CLIENT_FINGERPRINT"),
+            client_certificate: fixed("SSL_CLIENT_CERT"),
             accept: fixed("HTTP_ACCEPT"),
             host: fixed("HTTP_HOST"),
             cookie: fixed("HTTP_COOKIE"),
@@ -105,7 +111,7 @@ impl Keys {
     pub(super) fn default_port(&self, ruby: &Ruby, env: RHash, scheme: Option<Fixed>) -> Value {
         let https = match scheme {
             Some(scheme) => scheme == self.https,
-            None => env.get(self.url_scheme.value(ruby)).is_some_and(|scheme| self.https.is(scheme)),
+            None => env.lookup(self.url_scheme.value(ruby)).is_ok_and(|scheme: String| scheme == "https"),
         };
         if https { self.port_443 } else { self.port_80 }.value(ruby)
     }

@@ -1,0 +1,62 @@
+//! Why a configuration cannot be made.
+
+use std::fmt;
+use std::io;
+use std::path::PathBuf;
+
+/// What is wrong, and with which file.
+#[derive(Debug)]
+pub enum TlsError {
+    /// The file cannot be read.
+    Unreadable(PathBuf, io::Error),
+    /// There is no certificate in the file.
+    NoCertificate(PathBuf),
+    /// There is no private key in the file.
+    NoKey(PathBuf),
+    /// Something in the file is damaged, or of a kind that is not supported.
+    Malformed(PathBuf, String),
+    /// The key is encrypted, and the password is missing or wrong.
+    Password(PathBuf, String),
+    /// The key does not belong to the certificate.
+    Mismatch {
+        /// The file with the certificate.
+        certificate: PathBuf,
+        /// The file with the key.
+        key: PathBuf,
+    },
+    /// The system's store of trusted authorities cannot be used.
+    NoRoots(String),
+    /// The name of a server or of a protocol cannot be one.
+    Name(String),
+    /// The parts do not fit together.
+    Refused(String),
+}
+
+impl fmt::Display for TlsError {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unreadable(path, error) => write!(out, "{} cannot be read: {error}", path.display()),
+            Self::NoCertificate(path) => {
+                write!(out, "{} has no certificate in it: one begins with -----BEGIN CERTIFICATE-----", path.display())
+            }
+            Self::NoKey(path) => {
+                write!(out, "{} has no private key in it: one begins with -----BEGIN PRIVATE KEY-----", path.display())
+            }
+            Self::Malformed(path, reason) => write!(out, "{} cannot be used: {reason}", path.display()),
+            Self::Password(path, reason) => write!(out, "the key in {} is encrypted: {reason}", path.display()),
+            Self::Mismatch { certificate, key } => write!(
+                out,
+                "the key in {} does not belong to the certificate in {}",
+                key.display(),
+                certificate.display()
+            ),
+            Self::NoRoots(reason) => {
+                write!(out, "the system has no trusted authorities: {reason}. Name some by Iodine::TLS#trust")
+            }
+            Self::Name(name) => write!(out, "{name:?} cannot be a name for TLS"),
+            Self::Refused(reason) => write!(out, "the TLS configuration does not fit together: {reason}"),
+        }
+    }
+}
+
+impl std::error::Error for TlsError {}

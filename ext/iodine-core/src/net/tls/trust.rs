@@ -1,0 +1,47 @@
+//! Authorities that peers are verified by.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use rustls::RootCertStore;
+use rustls::pki_types::CertificateRevocationListDer;
+use rustls::pki_types::pem::PemObject;
+use rustls::server::WebPkiClientVerifier;
+use rustls::server::danger::ClientCertVerifier;
+
+use super::certificate::{chain, read, reason};
+use super::error::TlsError;
+use super::provider;
+
+/// The authorities of some PEM files, and what they have revoked.
+pub(super) struct Trust {
+    pub(super) roots: Arc<RootCertStore>,
+    pub(super) revoked: Vec<CertificateRevocationListDer<'static>>,
+}
+
+impl Trust {
+    /// # Errors
+    /// What is wrong with which file.
+    pub(super) fn load(paths: &[PathBuf]) -> Result<Self, TlsError> {
+        let mut roots = RootCertStore::empty();
+        let mut revoked = Vec::new();
+        for path in paths {
+            for certificate in chain(path)? {
+                roots.add(certificate).map_err(|error| TlsError::Malformed(path.clone(), error.to_string()))?;
+            }
+            for list in CertificateRevocationListDer::pem_slice_iter(&read(path)?) {
+                revoked.push(list.map_err(|error| TlsError::Malformed(path.clone(), reason(&error)))?);
+            }
+        }
+        Ok(Self { roots: Arc::new(roots), revoked })
+    }
+
+    /// Demands a certificate of every client.
+    pub(super) fn of_clients(self) -> Result<Arc<dyn ClientCertVerifier>, TlsError> {
+        WebPkiClientVerifier::builder_with_provider(self.roots, provider())
+            .with_crls(self.revoked)
+            .allow_unknown_revocation_status()
+            .build()
+            .map_err(|error| TlsError::Refused(error.to_string()))
+    }
+}

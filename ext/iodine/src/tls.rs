@@ -1,0 +1,94 @@
+//! `Iodine::Base::TLSSettings`: what an `Iodine::TLS` was told.
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use iodine_core::net::tls::{CertificateSource, Password, SelfSigned, TlsError, TlsServer, TlsSettings};
+use magnus::prelude::*;
+use magnus::{Error, ExceptionClass, RClass, RModule, Ruby, function, method};
+
+#[magnus::wrap(class = "Iodine::Base::TLSSettings", free_immediately)]
+pub(crate) struct Tls(Mutex<TlsSettings>);
+
+impl Tls {
+    fn new() -> Self {
+        Self(Mutex::default())
+    }
+
+    /// Adds a certificate from files, and sees whether it can be used.
+    fn add_files(
+        ruby: &Ruby,
+        this: &Self,
+        name: Option<String>,
+        certificate: PathBuf,
+        key: PathBuf,
+        password: Option<String>,
+    ) -> Result<(), Error> {
+        let password = password.map(Password);
+        this.add(ruby, CertificateSource::Files { name, certificate, key, password })
+    }
+
+    /// Adds a certificate that is made for these names.
+    fn add_self_signed(ruby: &Ruby, this: &Self, names: Vec<String>) -> Result<(), Error> {
+        let made = SelfSigned::new(&names).map_err(|error| wrong(ruby, &error))?;
+        this.add(ruby, CertificateSource::SelfSigned(made))
+    }
+
+    fn add(&self, ruby: &Ruby, source: CertificateSource) -> Result<(), Error> {
+        source.check().map_err(|error| wrong(ruby, &error))?;
+        self.lock().certificates.push(source);
+        Ok(())
+    }
+
+    /// Adds a file of authorities.
+    fn add_trust(ruby: &Ruby, this: &Self, path: PathBuf) -> Result<(), Error> {
+        let mut settings = this.lock();
+        settings.trust.push(path);
+        let checked = settings.check_trust().map_err(|error| wrong(ruby, &error));
+        if checked.is_err() {
+            settings.trust.pop();
+        }
+        checked
+    }
+
+    fn has_certificate(&self) -> bool {
+        !self.lock().certificates.is_empty()
+    }
+
+    /// As they are now.
+    pub(crate) fn settings(&self) -> TlsSettings {
+        self.lock().clone()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, TlsSettings> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The server's side of it.
+///
+/// # Errors
+/// `Iodine::TLS::Error`: what is wrong with which file.
+pub(crate) fn server(ruby: &Ruby, settings: TlsSettings) -> Result<Arc<TlsServer>, Error> {
+    TlsServer::new(settings).map(Arc::new).map_err(|error| wrong(ruby, &error))
+}
+
+/// An `Iodine::TLS::Error`.
+fn wrong(ruby: &Ruby, error: &TlsError) -> Error {
+    let class = ruby
+        .class_object()
+        .const_get::<_, RModule>("Iodine")
+        .and_then(|iodine| iodine.const_get::<_, RClass>("TLS"))
+        .and_then(|tls| tls.const_get::<_, ExceptionClass>("Error"))
+        .unwrap_or_else(|_| ruby.exception_arg_error());
+    Error::new(class, error.to_string())
+}
+
+pub(crate) fn init(ruby: &Ruby, base: RModule) -> Result<(), Error> {
+    let class = base.define_class("TLSSettings", ruby.class_object())?;
+    class.define_singleton_method("new", function!(Tls::new, 0))?;
+    class.define_method("add_files", method!(Tls::add_files, 4))?;
+    class.define_method("add_self_signed", method!(Tls::add_self_signed, 1))?;
+    class.define_method("add_trust", method!(Tls::add_trust, 1))?;
+    class.define_method("certificate?", method!(Tls::has_certificate, 0))
+}

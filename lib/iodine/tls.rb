@@ -1,0 +1,116 @@
+# frozen_string_literal: true
+
+require "socket"
+
+module Iodine
+  # What to encrypt by: certificates to show, and authorities to verify the other side by.
+  #
+  #     tls = Iodine::TLS.new("example.com", "chain.pem", "key.pem")
+  #     Iodine.listen(service: :http, port: 443, handler: app, tls: tls)
+  #
+  # Files are PEM, and are read at once: what is wrong with one raises Iodine::TLS::Error, whose message names it. They
+  # are read again on SIGHUP (docs/tls.md).
+  class TLS
+    # A certificate, a key or a list of authorities cannot be used.
+    class Error < ArgumentError; end
+
+    # Whether TLS can be used: always. It could be missing from iodine 0.7.
+    SUPPORTED = true
+
+    # Without arguments there is no certificate yet; otherwise as #use_certificate.
+    def initialize(*arguments, **keywords)
+      @settings = Base::TLSSettings.new
+      use_certificate(*arguments, **keywords) unless arguments.empty? && keywords.empty?
+    end
+
+    # Adds a certificate that a server shows. Returns self.
+    #
+    # [server_name] a name that clients ask for (SNI), in addition to those in the certificate; nil is none
+    # [certificate] path of a PEM file: the certificate, and behind it those that lead to its authority
+    # [private_key] path of a PEM file: PKCS#8, PKCS#1 or SEC1; nil when it is in the file of the certificate
+    # [password] of an encrypted key (PKCS#8 with PBES2); nil for none
+    #
+    # With a server name alone, a certificate that vouches for itself is made for it. It is kept in memory alone.
+    #
+    # Clients that ask for no name, or for one that no certificate is for, are shown the first one.
+    #
+    # Raises TypeError for anything but Strings, ArgumentError for too few or too many of them, Iodine::TLS::Error when
+    # a file cannot be read, is damaged, or the key does not belong to the certificate.
+    def use_certificate(*arguments, **keywords)
+      name, certificate, key, password = certificate_arguments(arguments, keywords)
+      if certificate
+        @settings.add_files(name, path(certificate), path(key || certificate), password)
+      elsif name && key.nil?
+        @settings.add_self_signed([name])
+      else
+        raise ArgumentError, "a certificate is missing: give its file, or a server name to make one for"
+      end
+      self
+    end
+    alias add_cert use_certificate
+
+    # Adds the authorities in a PEM file. A server then demands a certificate of each client, and refuses those whose
+    # certificate leads to none of them; a client (Iodine.connect) verifies servers by them, and not by those of the
+    # system. Revocation lists in the file (X509 CRL) are obeyed. Returns self.
+    #
+    # Raises TypeError unless given a String, Iodine::TLS::Error when the file cannot be used.
+    def trust(pem_file)
+      raise TypeError, "the path of a PEM file must be a String, got #{pem_file.inspect}" unless path?(pem_file)
+
+      @settings.add_trust(path(pem_file))
+      self
+    end
+
+    # Nothing of it is for the log.
+    def inspect = "#<#{self.class}>"
+
+    # One whose certificate vouches for itself, for development: for the name of this machine, and for localhost.
+    def self.self_signed = new.tap { |tls| tls.send(:sign_for_this_machine) }
+
+    private
+
+    attr_reader :settings
+
+    # Gives a server that has no certificate one.
+    def complete
+      return settings if settings.certificate?
+
+      Base::Log.warning("an Iodine::TLS without a certificate makes one, which no client trusts")
+      sign_for_this_machine
+      settings
+    end
+
+    def sign_for_this_machine
+      @settings.add_self_signed([::Socket.gethostname, "localhost", "127.0.0.1", "::1"].reject(&:empty?).uniq)
+    end
+
+    def certificate_arguments(arguments, keywords)
+      return certificate_arguments([], arguments.first) if arguments in [Hash]
+
+      raise ArgumentError, "wrong number of arguments (given #{arguments.size}, expected 1..4)" if
+        arguments.size > 4 || (arguments.empty? && keywords.empty?)
+
+      given = KEYWORDS.zip(arguments).to_h.merge(keywords) do |name, former, latter|
+        former.nil? ? latter : raise(ArgumentError, "#{name} is given twice")
+      end
+      unknown = given.keys - KEYWORDS
+      raise ArgumentError, "unknown keyword: #{unknown.first.inspect}" unless unknown.empty?
+
+      given.each { |name, value| check_text(name, value) }.values_at(*KEYWORDS)
+    end
+
+    def check_text(name, value)
+      return if value.nil? || value.is_a?(String) || (%i[certificate private_key].include?(name) && path?(value))
+
+      raise TypeError, "#{name} must be a String, got #{value.class}"
+    end
+
+    def path?(value) = value.is_a?(String) || value.respond_to?(:to_path)
+
+    # Absolute, because it is read again later.
+    def path(value) = File.expand_path(value)
+
+    KEYWORDS = %i[server_name certificate private_key password].freeze
+    private_constant :KEYWORDS
+  end
+end
