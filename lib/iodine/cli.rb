@@ -21,12 +21,6 @@ module Iodine
       # A file named on the command line cannot be used. The message is all the user needs to see.
       class Failure < StandardError; end
 
-      # Flags that are understood, but for parts of the server that are not in this version.
-      UNAVAILABLE = {
-        redis: "-redis",
-        redis_ping: "-redis-ping"
-      }.freeze
-
       # Each of these asks for encryption.
       ENCRYPTION = %i[tls tls_cert tls_key tls_password].freeze
 
@@ -71,6 +65,7 @@ module Iodine
         def call
           parse unless @arguments
           encrypt if ENCRYPTION.any? { |name| @arguments.key?(name) }
+          connect_redis if settings[:redis_]
           PidFile.new(settings.delete(:pid_)).install if settings[:pid_]
           load_configuration(settings.delete(:conf_)) if settings[:conf_]
           app = application
@@ -99,6 +94,13 @@ module Iodine
         private
 
         def settings = Iodine::DEFAULT_SETTINGS
+
+        def connect_redis
+          ping = settings[:redis_ping_] || 0
+          Iodine::PubSub.default = Iodine::PubSub::Redis.new(settings[:redis_], ping: ping)
+        rescue ArgumentError => e
+          leave_with(error: "error: #{e.message}\n")
+        end
 
         # With `-reload` it is loaded by the workers.
         def application
@@ -143,7 +145,6 @@ module Iodine
 
         def announce(arguments)
           arguments[:warnings].each { |message| warning(message) }
-          UNAVAILABLE.each { |name, flag| warning("#{flag} has no effect in this version") if arguments.key?(name) }
         end
 
         # Loads a Ruby file, named relative to the current folder; the extension may be left away.

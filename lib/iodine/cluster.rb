@@ -32,6 +32,7 @@ module Iodine
         @reactor.run
         Scheduler.attach(@reactor)
         PubSub.attach(@reactor)
+        RedisClients.start
         @task_thread = Thread.new { @reactor.work }
         supervise
       ensure

@@ -20,9 +20,15 @@ module Iodine
       def self.for_worker? = @for_worker
 
       def _fork
+        # A thread does not survive a fork, and must not be in the middle of something.
+        RedisClients.pause
         pid = super
+        pid.zero? ? RedisClients.forget : RedisClients.resume
         Server.leave_to_application if pid.zero? && !ProcessFork.for_worker?
         pid
+      rescue SystemCallError
+        RedisClients.resume
+        raise
       end
     end
   end

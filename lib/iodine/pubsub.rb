@@ -154,3 +154,4 @@ module Iodine
 end
 
 require_relative "pubsub/base"
+require_relative "pubsub/redis"

@@ -30,6 +30,7 @@ module Iodine
         State.reach(:on_start)
         Scheduler.attach(@reactor)
         PubSub.attach(@reactor)
+        RedisClients.start if Server.master?
         @threads.times { start_thread }
         @listeners.dup.each { |listener| serve(listener) }
         @serving = true

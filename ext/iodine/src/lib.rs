@@ -23,6 +23,7 @@ mod mustache;
 mod pubsub;
 mod rack;
 mod rack_utils;
+mod redis;
 mod roots;
 mod runtime;
 mod socket;
@@ -55,6 +56,7 @@ fn init(ruby: &Ruby) -> Result<(), Error> {
     rack::init(ruby, base)?;
     json::init(ruby, base)?;
     mustache::init(ruby, base)?;
+    redis::init(ruby, base)?;
     rack_utils::init(ruby, base)
 }
 

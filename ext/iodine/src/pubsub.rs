@@ -19,6 +19,11 @@ use crate::worker::{is_jump, report};
 
 static PROCESS: LazyLock<Process> = LazyLock::new(Process::default);
 
+/// What this process subscribes to and publishes.
+pub(crate) fn process() -> &'static Process {
+    &PROCESS
+}
+
 /// Calls a subscription of the process with its messages, at most so many that other jobs have their turn.
 ///
 /// # Errors
@@ -157,19 +162,23 @@ fn publish(ruby: &Ruby, scope: u8, channel: RString, message: RString) -> Result
     Ok(())
 }
 
-/// What tells an engine that is written in Ruby of channels.
+/// What tells an engine of channels.
 #[derive(TypedData)]
 #[magnus(class = "Iodine::Base::PubSub::Attachment", free_immediately)]
-struct Attachment(Arc<dyn Engine>);
+pub(crate) struct Attachment(Arc<dyn Engine>);
 
 impl magnus::DataTypeFunctions for Attachment {}
 
 impl Attachment {
     /// Tells the engine of all channels, and of those that come and go.
-    fn new(engine: Value) -> Self {
-        let engine: Arc<dyn Engine> = Listener::new(handler(engine));
+    pub(crate) fn of(engine: Arc<dyn Engine>) -> Self {
         PROCESS.attach_engine(Arc::clone(&engine));
         Self(engine)
+    }
+
+    /// The same for one that is written in Ruby.
+    fn new(engine: Value) -> Self {
+        Self::of(Listener::new(handler(engine)))
     }
 
     fn end(&self) {

@@ -88,7 +88,7 @@ module Iodine
 
         # Has an engine told of channels.
         def attach_engine(engine)
-          @lock.synchronize { @attachments[engine] ||= Attachment.new(engine) }
+          @lock.synchronize { @attachments[engine] ||= attachment(engine) }
           engine
         end
 
@@ -125,6 +125,10 @@ module Iodine
         end
 
         private
+
+        def attachment(engine)
+          engine.is_a?(Iodine::PubSub::Redis) ? RedisClients.attachment(engine) : Attachment.new(engine)
+        end
 
         def through(engine)
           case engine

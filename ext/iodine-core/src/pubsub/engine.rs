@@ -1,9 +1,10 @@
 //! Who else wants to know which topics have subscribers: other ways for messages, within the process or beyond it.
 
+use std::collections::HashSet;
 use std::sync::{Arc, Weak};
 
 use super::inbox::{Pushed, is_worth_a_line};
-use super::{Handler, Inbox, Topic};
+use super::{Handler, Inbox, Message, Topic};
 use crate::jobs::Job;
 
 /// Is told which topics have subscribers, from when it is [attached](super::Process::attach_engine): first of those that
@@ -14,6 +15,13 @@ pub trait Engine: Send + Sync {
     ///
     /// A topic that gains and loses its subscribers within one turn may not be told at all.
     fn tell(&self, change: &Change) -> Option<Job>;
+
+    /// Takes a message to wherever it leads; called in the reactor's turn, behind the changes of the same turn. Those
+    /// that the application has written are called by the application.
+    fn publish(&self, _message: &Message) {}
+
+    /// It is told nothing more, while these topics have subscribers.
+    fn detached(&self, _topics: &HashSet<Topic>) {}
 }
 
 /// What an engine is told. For the master of a cluster, of all processes together; for others, of their own.

@@ -24,7 +24,7 @@ pub mod registry;
 mod subscription;
 mod topic;
 
-pub use engine::Engine;
+pub use engine::{Change, Engine};
 pub use inbox::Inbox;
 pub use message::Message;
 pub use process::Process;
@@ -70,6 +70,10 @@ pub(crate) enum Request {
     SubscribeClient(Arc<Subscription>, Client),
     Unsubscribe(Arc<Subscription>),
     Publish(Scope, Arc<Message>),
+    /// Of a message that an engine has brought: only the subscribers of this topic are meant.
+    Deliver(Topic, Arc<Message>),
+    /// By way of an engine.
+    PublishThrough(Arc<dyn Engine>, Arc<Message>),
     Attach(Arc<dyn Engine>),
     /// The engine of this address is told of nothing any more.
     Detach(Arc<dyn Engine>),

@@ -91,6 +91,22 @@ impl Process {
         }
     }
 
+    /// Publishes a message by way of an engine, behind what was subscribed before.
+    pub fn publish_through(&self, engine: Arc<dyn Engine>, channel: Bytes, payload: Bytes) {
+        let message = Message::new(channel, payload);
+        let state = self.state();
+        match &state.handle {
+            Some(handle) => handle.request(Request::PublishThrough(engine, Arc::new(message))),
+            // Without a reactor nothing is subscribed yet.
+            None => engine.publish(&message),
+        }
+    }
+
+    /// Delivers a message that an engine has brought to the subscribers of a topic, in all processes.
+    pub fn deliver(&self, topic: Topic, message: Message) {
+        self.state().request(Request::Deliver(topic, Arc::new(message)));
+    }
+
     /// Tells an engine of topics from now on.
     pub fn attach_engine(&self, engine: Arc<dyn Engine>) {
         let mut state = self.state();

@@ -84,10 +84,21 @@ impl<T> Registry<T> {
         }
     }
 
+    /// Calls `each` for every subscriber of a topic.
+    pub fn each_subscriber_of(&self, topic: &Topic, each: impl FnMut(&Subscriber<T>)) {
+        if let Some(index) = self.index(topic) {
+            self.topics[index].subscribers.iter().for_each(each);
+        }
+    }
+
     /// Subscribers of a topic.
     pub fn count(&self, topic: &Topic) -> usize {
+        self.index(topic).map_or(0, |index| self.topics[index].subscribers.len())
+    }
+
+    fn index(&self, topic: &Topic) -> Option<usize> {
         let names = if topic.is_pattern { &self.patterns } else { &self.channels };
-        names.get(&topic.name).map_or(0, |&index| self.topics[index].subscribers.len())
+        names.get(&topic.name).copied()
     }
 
     fn find_or_add(&mut self, topic: &Topic) -> usize {

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use super::{Reactor, find, list};
 use crate::client::{Client, Event};
-use crate::pubsub::engine::Change;
-use crate::pubsub::{Encodings, Engine, Message, Registry, Request, Scope, Subscription, Target, Topic};
+use crate::pubsub::registry::Subscriber;
+use crate::pubsub::{Change, Encodings, Engine, Message, Registry, Request, Scope, Subscription, Target, Topic};
 
 /// What a reactor knows of subscriptions.
 #[derive(Default)]
@@ -17,6 +17,8 @@ pub(super) struct Hub {
     alive: HashSet<Topic>,
     /// Topics whose subscribers have changed since.
     changed: HashSet<Topic>,
+    /// Messages of this turn for engines, which are told of the changes before.
+    outgoing: Vec<(Arc<dyn Engine>, Arc<Message>)>,
 }
 
 impl Hub {
@@ -66,21 +68,34 @@ impl Reactor {
             Request::SubscribeClient(subscription, client) => self.hub.subscribe_client(&subscription, &client),
             Request::Unsubscribe(subscription) => self.hub.unsubscribe(&subscription),
             Request::Publish(Scope::Siblings, _) => {}
-            Request::Publish(_, message) => self.deliver(&message),
+            Request::Publish(_, message) => {
+                self.deliver(&message, |registry, give| registry.each_subscriber(&message.channel, give));
+            }
+            Request::Deliver(topic, message) => {
+                self.deliver(&message, |registry, give| registry.each_subscriber_of(&topic, give));
+            }
+            Request::PublishThrough(engine, message) => self.hub.outgoing.push((engine, message)),
             Request::Attach(engine) => {
                 self.tell_all(&*engine);
                 self.hub.engines.push(engine);
             }
-            Request::Detach(engine) => self.hub.engines.retain(|one| !Arc::ptr_eq(one, &engine)),
+            Request::Detach(engine) => {
+                self.hub.engines.retain(|one| !Arc::ptr_eq(one, &engine));
+                engine.detached(&self.hub.alive);
+            }
             Request::Reset(engine) => self.tell_all(&*engine),
         }
     }
 
-    /// Gives a message to the subscribers of this process.
-    fn deliver(&mut self, message: &Arc<Message>) {
+    /// Gives a message to those subscribers of this process that `find_all` finds.
+    fn deliver(
+        &mut self,
+        message: &Arc<Message>,
+        find_all: impl FnOnce(&Registry<Target>, &mut dyn FnMut(&Subscriber<Target>)),
+    ) {
         let Self { hub, connections, touched, turn, .. } = self;
         let mut encodings = Encodings::new(message);
-        hub.registry.each_subscriber(&message.channel, |subscriber| {
+        find_all(&hub.registry, &mut |subscriber| {
             if message.published < subscriber.since {
                 return;
             }
@@ -110,15 +125,17 @@ impl Reactor {
         }
     }
 
-    /// Tells the engines what has changed in this turn.
+    /// Tells the engines what has changed in this turn, and then gives them what is published through them.
     pub(super) fn tell_engines(&mut self) {
-        if self.hub.changed.is_empty() {
-            return;
-        }
-        for change in self.hub.changes() {
-            for engine in &self.hub.engines {
-                self.turn.jobs.extend(engine.tell(&change));
+        if !self.hub.changed.is_empty() {
+            for change in self.hub.changes() {
+                for engine in &self.hub.engines {
+                    self.turn.jobs.extend(engine.tell(&change));
+                }
             }
+        }
+        for (engine, message) in self.hub.outgoing.drain(..) {
+            engine.publish(&message);
         }
     }
 

@@ -13,10 +13,10 @@ use super::outbox::{Done, Entry};
 use super::reply::{LOST, STOPPED, text_of};
 use super::session::{Failure, Received};
 use super::subscriptions::Subscriptions;
-use super::{Message, Reply, Server, Settings};
+use super::{Arrival, Reply, Server, Settings};
 
 /// Called with each message, on the thread of the engine.
-pub type Sink = Box<dyn Fn(Message) + Send>;
+pub type Sink = Box<dyn Fn(Arrival) + Send>;
 
 /// Both connections, and what is known of them. It may be run, left, and run again by another thread.
 pub(super) struct Driver {

@@ -1,5 +1,6 @@
 //! The engine: a thread, and how the rest of the process reaches it.
 
+use std::collections::HashSet;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -13,21 +14,28 @@ use super::driver::{Driver, Exit, Sink, WAKER};
 use super::outbox::{Done, Entry, Full, Outbox};
 use super::reply::{FULL, STOPPED};
 use super::session::pack;
-use super::subscriptions::Change;
-use super::{Filter, Reply, Server, Settings};
+use super::{Reply, Server, Settings};
+use crate::jobs::Job;
+use crate::pubsub::{Change, Engine, Message, Topic};
 
 /// Publishes and subscribes through one Redis server, for a whole cluster.
 ///
 /// It connects when it is [started](Self::start); what is asked before waits. No method waits for Redis but
 /// [`stop`](Self::stop).
-pub struct Engine {
+pub struct RedisEngine {
     shared: Arc<Shared>,
     thread: Mutex<Thread>,
 }
 
 enum Thread {
+    /// Not started yet.
     Idle(Box<Driver>),
     Running(JoinHandle<(Box<Driver>, Exit)>),
+    /// About to run again, unless it was not running before.
+    Paused {
+        driver: Box<Driver>,
+        is_wanted: bool,
+    },
     Stopped,
 }
 
@@ -67,7 +75,7 @@ pub(super) enum Order {
     Stop(Instant),
 }
 
-impl Engine {
+impl RedisEngine {
     /// An engine that is not started yet. `sink` is called with each message of the subscriptions, on the engine's
     /// thread, and must not wait.
     ///
@@ -92,28 +100,42 @@ impl Engine {
         Ok(Self { shared, thread: Mutex::new(Thread::Idle(Box::new(driver))) })
     }
 
-    /// Starts the thread, unless it runs or was stopped.
+    /// Starts the thread, unless it runs or was stopped; in a pause, at the end of it.
     ///
     /// # Errors
     /// When the system has no thread left.
     pub fn start(&self) -> io::Result<()> {
         let mut thread = self.thread();
-        let driver = match std::mem::replace(&mut *thread, Thread::Stopped) {
-            Thread::Idle(driver) => driver,
-            other => {
-                *thread = other;
-                return Ok(());
-            }
-        };
-        self.shared.lock().order = None;
-        let handle = thread::Builder::new().name("iodine-redis".into()).spawn(move || serve(driver))?;
-        *thread = Thread::Running(handle);
+        match std::mem::replace(&mut *thread, Thread::Stopped) {
+            Thread::Idle(driver) => *thread = self.run(driver)?,
+            Thread::Paused { driver, .. } => *thread = Thread::Paused { driver, is_wanted: true },
+            other => *thread = other,
+        }
         Ok(())
     }
 
-    /// Ends the thread and keeps the connections, so that the process may fork. Whether it was running.
-    pub fn pause(&self) -> bool {
-        self.end(Order::Pause)
+    /// Ends the thread and keeps the connections, so that the process may fork.
+    pub fn pause(&self) {
+        let is_wanted = self.end(Order::Pause);
+        let mut thread = self.thread();
+        match std::mem::replace(&mut *thread, Thread::Stopped) {
+            Thread::Idle(driver) => *thread = Thread::Paused { driver, is_wanted },
+            other => *thread = other,
+        }
+    }
+
+    /// The end of a pause.
+    ///
+    /// # Errors
+    /// When the system has no thread left.
+    pub fn resume(&self) -> io::Result<()> {
+        let mut thread = self.thread();
+        match std::mem::replace(&mut *thread, Thread::Stopped) {
+            Thread::Paused { driver, is_wanted: true } => *thread = self.run(driver)?,
+            Thread::Paused { driver, is_wanted: false } => *thread = Thread::Idle(driver),
+            other => *thread = other,
+        }
+        Ok(())
     }
 
     /// Sends what waits, for at most so long, and ends everything. What could not be sent is counted in the log.
@@ -128,8 +150,8 @@ impl Engine {
     }
 
     /// Queues a message. `false` when it was dropped, because too much waits already, or after the end.
-    pub fn publish(&self, channel: &[u8], data: &[u8]) -> bool {
-        let bytes = pack(&[b"PUBLISH", channel, data]);
+    pub fn send(&self, channel: &[u8], payload: &[u8]) -> bool {
+        let bytes = pack(&[b"PUBLISH", channel, payload]);
         match self.shared.push(bytes, None) {
             Ok(()) => true,
             Err(Refused { is_first, reason, .. }) => {
@@ -148,14 +170,9 @@ impl Engine {
         }
     }
 
-    /// The first subscriber of the cluster has come.
-    pub fn subscribe(&self, filter: Filter) {
-        self.shared.change(Change::Subscribe(filter));
-    }
-
-    /// The last subscriber of the cluster has gone.
-    pub fn unsubscribe(&self, filter: Filter) {
-        self.shared.change(Change::Unsubscribe(filter));
+    fn run(&self, driver: Box<Driver>) -> io::Result<Thread> {
+        self.shared.lock().order = None;
+        thread::Builder::new().name("iodine-redis".into()).spawn(move || serve(driver)).map(Thread::Running)
     }
 
     /// Ends the thread by an order. Whether there was one.
@@ -178,6 +195,21 @@ impl Engine {
 
     fn thread(&self) -> MutexGuard<'_, Thread> {
         self.thread.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Engine for RedisEngine {
+    fn tell(&self, change: &Change) -> Option<Job> {
+        self.shared.change(change.clone());
+        None
+    }
+
+    fn publish(&self, message: &Message) {
+        self.send(&message.channel, &message.payload);
+    }
+
+    fn detached(&self, topics: &HashSet<Topic>) {
+        topics.iter().for_each(|topic| self.shared.change(Change::Lost(topic.clone())));
     }
 }
 
@@ -276,7 +308,7 @@ mod tests {
     use std::sync::mpsc::{Receiver, channel};
 
     use super::*;
-    use crate::pubsub::redis::Message;
+    use crate::pubsub::redis::Arrival;
 
     /// A peer that the test plays.
     struct Redis(TcpListener);
@@ -289,11 +321,11 @@ mod tests {
             Self(TcpListener::bind(("127.0.0.1", 0)).unwrap())
         }
 
-        fn engine(&self, settings: Settings) -> (Engine, Receiver<Message>) {
+        fn engine(&self, settings: Settings) -> (RedisEngine, Receiver<Arrival>) {
             let (sender, messages) = channel();
             let url = format!("redis://127.0.0.1:{}", self.0.local_addr().unwrap().port());
             let sink = Box::new(move |message| sender.send(message).unwrap());
-            (Engine::new(Server::parse(&url).unwrap(), settings, sink).unwrap(), messages)
+            (RedisEngine::new(Server::parse(&url).unwrap(), settings, sink).unwrap(), messages)
         }
 
         /// The next connection, greeted.
@@ -339,8 +371,8 @@ mod tests {
     fn publishes_after_the_subscriptions_that_came_before() {
         let redis = Redis::new();
         let (engine, messages) = redis.engine(Settings::default());
-        engine.subscribe(Filter::Channel("a".into()));
-        engine.publish(b"a", b"1");
+        engine.tell(&Change::Gained(Topic::channel("a")));
+        engine.send(b"a", b"1");
         engine.start().unwrap();
         let (mut commands, mut listening) = redis.accept_both();
         listening.expect(&packed(&["SUBSCRIBE", "a"]));
@@ -350,7 +382,7 @@ mod tests {
         commands.say(":1\r\n");
         listening.say("*3\r\n$7\r\nmessage\r\n$1\r\na\r\n$1\r\n1\r\n");
         let message = messages.recv().unwrap();
-        assert_eq!((&message.channel[..], &message.data[..]), (&b"a"[..], &b"1"[..]));
+        assert_eq!((&message.channel[..], &message.payload[..]), (&b"a"[..], &b"1"[..]));
         engine.stop(Duration::from_secs(10));
     }
 
@@ -360,8 +392,8 @@ mod tests {
         let (engine, _messages) = redis.engine(Settings::default());
         engine.start().unwrap();
         drop(redis.accept_both());
-        engine.subscribe(Filter::Pattern("a*".into()));
-        engine.publish(b"ab", b"while it is away");
+        engine.tell(&Change::Gained(Topic::pattern("a*")));
+        engine.send(b"ab", b"while it is away");
         let (mut commands, mut listening) = redis.accept_both();
         // Which of the two comes back first is chance; the subscription is sent before the message.
         while commands.is_quiet() && listening.is_quiet() {
@@ -388,7 +420,7 @@ mod tests {
         };
         ask(300);
         assert_eq!(replies.try_recv(), Ok(Reply::Error(FULL.into())));
-        assert!(!engine.publish(b"a", &[b'x'; 300]));
+        assert!(!engine.send(b"a", &[b'x'; 300]));
         ask(10);
         engine.start().unwrap();
         let (mut commands, _listening) = redis.accept_both();
@@ -398,20 +430,22 @@ mod tests {
         engine.stop(Duration::ZERO);
         ask(10);
         assert_eq!(replies.try_recv(), Ok(Reply::Error(STOPPED.into())));
-        assert!(!engine.publish(b"a", b"1"));
+        assert!(!engine.send(b"a", b"1"));
     }
 
     #[test]
     fn keeps_its_connections_through_a_pause() {
         let redis = Redis::new();
         let (engine, _messages) = redis.engine(Settings::default());
-        assert!(!engine.pause(), "it does not run yet");
+        engine.pause();
+        engine.resume().unwrap();
         engine.start().unwrap();
         let (mut commands, _listening) = redis.accept_both();
-        assert!(engine.pause());
-        engine.publish(b"a", b"1");
-        assert!(commands.is_quiet());
+        engine.pause();
+        engine.send(b"a", b"1");
         engine.start().unwrap();
+        assert!(commands.is_quiet());
+        engine.resume().unwrap();
         commands.expect(&packed(&["PUBLISH", "a", "1"]));
         commands.say(":0\r\n");
         engine.stop(Duration::from_secs(10));
@@ -422,7 +456,7 @@ mod tests {
         let redis = Redis::new();
         let (engine, _messages) = redis.engine(Settings::default());
         drop(redis);
-        engine.publish(b"a", b"1");
+        engine.send(b"a", b"1");
         let began = Instant::now();
         engine.stop(Duration::from_secs(60));
         assert!(began.elapsed() < Duration::from_secs(30));
@@ -432,7 +466,7 @@ mod tests {
     fn sends_what_waits_before_it_ends() {
         let redis = Redis::new();
         let (engine, _messages) = redis.engine(Settings::default());
-        engine.publish(b"a", b"1");
+        engine.send(b"a", b"1");
         let stop = thread::spawn(move || engine.stop(Duration::from_secs(60)));
         let (mut commands, _listening) = redis.accept_both();
         commands.expect(&packed(&["PUBLISH", "a", "1"]));

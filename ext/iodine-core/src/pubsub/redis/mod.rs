@@ -4,7 +4,7 @@
 //!  any thread                    the engine's thread                          Redis
 //!  publish, command ── Outbox ──▶ driver ── Session, commands ──────────────▶ PUBLISH …
 //!  subscribe ──────── changes ──▶        ── Session, subscriptions ─────────▶ SUBSCRIBE …
-//!  sink ◀──────────── Message ──────────                       ◀───────────── message, pmessage
+//!  sink ◀──────────── Arrival ──────────                       ◀───────────── message, pmessage
 //! ```
 //!
 //! Two connections, because a connection that subscribes can do little else. Both are opened again when they break,
@@ -37,30 +37,23 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
+use super::Topic;
+
 pub use driver::Sink;
-pub use engine::Engine;
+pub use engine::RedisEngine;
 pub use outbox::Done;
 pub use reply::Reply;
 pub use url::{Server, URL_LIMIT, UrlError};
 
-/// What a subscription asks for.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum Filter {
-    /// The messages of the channel of this name.
-    Channel(Bytes),
-    /// Those of all channels whose names match.
-    Pattern(Bytes),
-}
-
-/// A message that Redis has sent for one subscription. One that several filters match comes once for each.
+/// A message that Redis has sent for one topic. One that several topics match comes once for each.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Message {
-    /// The subscription.
-    pub filter: Filter,
+pub struct Arrival {
+    /// The topic, among those subscribed to.
+    pub topic: Topic,
     /// Where it was published.
     pub channel: Bytes,
     /// What was published.
-    pub data: Bytes,
+    pub payload: Bytes,
 }
 
 /// How an engine treats its server.

@@ -11,7 +11,7 @@ use redis::{Parser, Value, pack_command};
 
 use super::reply::text_of;
 use super::url::Server;
-use super::{Filter, Message};
+use super::{Arrival, Topic};
 use crate::net::stream::Stream;
 
 /// A connection on which answers come in the order of the questions. `T` says what else than the greeting and pings
@@ -46,7 +46,7 @@ pub(super) enum Received<T> {
     /// The answer to a question.
     Answer(T, Value),
     /// A message of a subscription.
-    Message(Message),
+    Message(Arrival),
 }
 
 /// How a connection ended.
@@ -272,18 +272,21 @@ fn is_early(error: &io::Error) -> bool {
 }
 
 /// What a subscription was sent, or the value that is none of that.
-fn as_message(value: Value) -> Result<Message, Value> {
+fn as_message(value: Value) -> Result<Arrival, Value> {
     let Value::Array(mut parts) = value else { return Err(value) };
     match &mut parts[..] {
-        [Value::BulkString(kind), Value::BulkString(channel), Value::BulkString(data)] if kind == b"message" => {
-            let (channel, data) = (Bytes::from(mem::take(channel)), mem::take(data));
-            Ok(Message { filter: Filter::Channel(channel.clone()), channel, data: data.into() })
+        [Value::BulkString(kind), Value::BulkString(channel), Value::BulkString(payload)] if kind == b"message" => {
+            let (channel, payload) = (Bytes::from(mem::take(channel)), mem::take(payload));
+            Ok(Arrival { topic: Topic::channel(channel.clone()), channel, payload: payload.into() })
         }
-        [Value::BulkString(kind), Value::BulkString(pattern), Value::BulkString(channel), Value::BulkString(data)]
-            if kind == b"pmessage" =>
-        {
-            let (pattern, channel, data) = (mem::take(pattern), mem::take(channel), mem::take(data));
-            Ok(Message { filter: Filter::Pattern(pattern.into()), channel: channel.into(), data: data.into() })
+        [
+            Value::BulkString(kind),
+            Value::BulkString(pattern),
+            Value::BulkString(channel),
+            Value::BulkString(payload),
+        ] if kind == b"pmessage" => {
+            let (pattern, channel, payload) = (mem::take(pattern), mem::take(channel), mem::take(payload));
+            Ok(Arrival { topic: Topic::pattern(pattern), channel: channel.into(), payload: payload.into() })
         }
         _ => Err(Value::Array(parts)),
     }
@@ -435,8 +438,8 @@ mod tests {
         ends.say(b"*3\r\n$7\r\nmessage\r\n$1\r\na\r\n$2\r\nhi\r\n");
         ends.say(b"*4\r\n$8\r\npmessage\r\n$1\r\n*\r\n$1\r\na\r\n$0\r\n\r\n");
         ends.say(b"*3\r\n$9\r\nsubscribe\r\n$1\r\na\r\n:1\r\n");
-        let exact = Message { filter: Filter::Channel("a".into()), channel: "a".into(), data: "hi".into() };
-        let pattern = Message { filter: Filter::Pattern("*".into()), channel: "a".into(), data: "".into() };
+        let exact = Arrival { topic: Topic::channel("a"), channel: "a".into(), payload: "hi".into() };
+        let pattern = Arrival { topic: Topic::pattern("*"), channel: "a".into(), payload: "".into() };
         assert!(matches!(ends.receive(), Ok(Some(Received::Message(message))) if message == exact));
         assert!(matches!(ends.receive(), Ok(Some(Received::Message(message))) if message == pattern));
         assert!(matches!(ends.receive(), Ok(Some(Received::Answer("SUBSCRIBE", _)))));

@@ -2,20 +2,14 @@
 
 use std::collections::HashSet;
 
-use super::Filter;
+use super::Topic;
 use super::session::pack;
+use crate::pubsub::Change;
 
-/// A filter that has got its first subscriber, or has lost its last one.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Change {
-    Subscribe(Filter),
-    Unsubscribe(Filter),
-}
-
-/// The filters that are wanted. Changes are numbered from 1, so that a publication can wait for those before it.
+/// The topics that are wanted. Changes are numbered from 1, so that a publication can wait for those before it.
 #[derive(Debug, Default)]
 pub(super) struct Subscriptions {
-    wanted: HashSet<Filter>,
+    wanted: HashSet<Topic>,
     /// The number of the last change.
     latest: u64,
     /// The last change that Redis has confirmed on the connection of now.
@@ -28,8 +22,8 @@ impl Subscriptions {
         self.latest += 1;
         let command = command(&change);
         match change {
-            Change::Subscribe(filter) => self.wanted.insert(filter),
-            Change::Unsubscribe(filter) => self.wanted.remove(&filter),
+            Change::Gained(topic) => self.wanted.insert(topic),
+            Change::Lost(topic) => self.wanted.remove(&topic),
         };
         command
     }
@@ -41,7 +35,7 @@ impl Subscriptions {
 
     /// The commands that tell a new connection of everything.
     pub(super) fn all(&self) -> impl Iterator<Item = Vec<u8>> {
-        self.wanted.iter().map(|filter| command(&Change::Subscribe(filter.clone())))
+        self.wanted.iter().map(|topic| command(&Change::Gained(topic.clone())))
     }
 
     /// Redis has confirmed all changes up to this one.
@@ -61,33 +55,34 @@ impl Subscriptions {
 }
 
 fn command(change: &Change) -> Vec<u8> {
-    match change {
-        Change::Subscribe(Filter::Channel(name)) => pack(&[b"SUBSCRIBE", name]),
-        Change::Subscribe(Filter::Pattern(pattern)) => pack(&[b"PSUBSCRIBE", pattern]),
-        Change::Unsubscribe(Filter::Channel(name)) => pack(&[b"UNSUBSCRIBE", name]),
-        Change::Unsubscribe(Filter::Pattern(pattern)) => pack(&[b"PUNSUBSCRIBE", pattern]),
-    }
+    let (command, topic): (&[u8], _) = match change {
+        Change::Gained(topic) if topic.is_pattern => (b"PSUBSCRIBE", topic),
+        Change::Gained(topic) => (b"SUBSCRIBE", topic),
+        Change::Lost(topic) if topic.is_pattern => (b"PUNSUBSCRIBE", topic),
+        Change::Lost(topic) => (b"UNSUBSCRIBE", topic),
+    };
+    pack(&[command, &topic.name])
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn channel(name: &'static str) -> Filter {
-        Filter::Channel(name.into())
+    fn channel(name: &'static str) -> Topic {
+        Topic::channel(name)
     }
 
-    fn pattern(pattern: &'static str) -> Filter {
-        Filter::Pattern(pattern.into())
+    fn pattern(pattern: &'static str) -> Topic {
+        Topic::pattern(pattern)
     }
 
     #[test]
     fn changes_are_commands() {
         let table = [
-            (Change::Subscribe(channel("a")), "*2\r\n$9\r\nSUBSCRIBE\r\n$1\r\na\r\n"),
-            (Change::Subscribe(pattern("a*")), "*2\r\n$10\r\nPSUBSCRIBE\r\n$2\r\na*\r\n"),
-            (Change::Unsubscribe(channel("")), "*2\r\n$11\r\nUNSUBSCRIBE\r\n$0\r\n\r\n"),
-            (Change::Unsubscribe(pattern("\r\n")), "*2\r\n$12\r\nPUNSUBSCRIBE\r\n$2\r\n\r\n\r\n"),
+            (Change::Gained(channel("a")), "*2\r\n$9\r\nSUBSCRIBE\r\n$1\r\na\r\n"),
+            (Change::Gained(pattern("a*")), "*2\r\n$10\r\nPSUBSCRIBE\r\n$2\r\na*\r\n"),
+            (Change::Lost(channel("")), "*2\r\n$11\r\nUNSUBSCRIBE\r\n$0\r\n\r\n"),
+            (Change::Lost(pattern("\r\n")), "*2\r\n$12\r\nPUNSUBSCRIBE\r\n$2\r\n\r\n\r\n"),
         ];
         for (change, packed) in table {
             assert_eq!(Subscriptions::default().apply(change), packed.as_bytes());
@@ -98,10 +93,10 @@ mod tests {
     fn a_new_connection_is_told_what_is_wanted_now() {
         let mut subscriptions = Subscriptions::default();
         for change in [
-            Change::Subscribe(channel("a")),
-            Change::Subscribe(channel("b")),
-            Change::Subscribe(pattern("a")),
-            Change::Unsubscribe(channel("a")),
+            Change::Gained(channel("a")),
+            Change::Gained(channel("b")),
+            Change::Gained(pattern("a")),
+            Change::Lost(channel("a")),
         ] {
             subscriptions.apply(change);
         }
@@ -114,13 +109,13 @@ mod tests {
     fn confirmations_are_those_of_one_connection() {
         let mut subscriptions = Subscriptions::default();
         assert_eq!(subscriptions.settled(), u64::MAX, "there is nothing to wait for");
-        subscriptions.apply(Change::Subscribe(channel("a")));
+        subscriptions.apply(Change::Gained(channel("a")));
         assert_eq!(subscriptions.settled(), 0);
         subscriptions.confirm(1);
         assert_eq!(subscriptions.settled(), 1);
         subscriptions.forget();
         assert_eq!(subscriptions.settled(), 0);
-        subscriptions.apply(Change::Unsubscribe(channel("a")));
+        subscriptions.apply(Change::Lost(channel("a")));
         assert_eq!(subscriptions.settled(), u64::MAX);
     }
 }

@@ -11,7 +11,7 @@ use crate::net::address::Address;
 /// A server, as its URL names it:
 ///
 /// ```text
-/// redis://[[user]:password@][host][:port][/database]      rediss://… with TLS
+/// redis://[[user]:password@][host][:port][/database]
 /// redis+unix://[[user]:password@]/path[?db=…&user=…&pass=…]      unix://…, /path
 /// ```
 ///
@@ -20,7 +20,6 @@ use crate::net::address::Address;
 #[derive(Clone, PartialEq, Eq)]
 pub struct Server {
     pub(super) address: Address,
-    pub(super) is_encrypted: bool,
     pub(super) login: Option<Login>,
     pub(super) database: u32,
 }
@@ -47,17 +46,17 @@ impl Server {
             return Err(UrlError::TooLong);
         }
         let Some((scheme, rest)) = url.split_once("://") else {
-            return if url.starts_with('/') { Self::unix(url) } else { Self::tcp(url, false) };
+            return if url.starts_with('/') { Self::unix(url) } else { Self::tcp(url) };
         };
         match scheme.to_ascii_lowercase().as_str() {
-            "redis" | "valkey" => Self::tcp(rest, false),
-            "rediss" | "valkeys" => Self::tcp(rest, true),
+            "redis" | "valkey" => Self::tcp(rest),
+            "rediss" | "valkeys" => Err(UrlError::Tls),
             "unix" | "redis+unix" | "valkey+unix" => Self::unix(rest),
             _ => Err(UrlError::Scheme),
         }
     }
 
-    fn tcp(rest: &str, is_encrypted: bool) -> Result<Self, UrlError> {
+    fn tcp(rest: &str) -> Result<Self, UrlError> {
         let (authority, path, query) = split(rest)?;
         let (login, place) = split_login(authority)?;
         let (host, port) = split_port(place)?;
@@ -72,7 +71,7 @@ impl Server {
             "" => 0,
             number => database(number)?,
         };
-        Self { address, is_encrypted, login, database }.with_options(query)
+        Self { address, login, database }.with_options(query)
     }
 
     fn unix(rest: &str) -> Result<Self, UrlError> {
@@ -83,7 +82,7 @@ impl Server {
         // A name in the current folder is a path too, and `Address` knows a path by its slash.
         let path = if path.contains(&b'/') { path.into_owned() } else { [b"./", &*path].concat() };
         let address = Address::new(Some(OsStr::from_bytes(&path)), None).map_err(|_| UrlError::Path)?;
-        Self { address, is_encrypted: false, login, database: 0 }.with_options(query)
+        Self { address, login, database: 0 }.with_options(query)
     }
 
     /// `db=…&user=…&pass=…`
@@ -129,8 +128,7 @@ impl fmt::Display for Server {
                 if self.database == 0 { Ok(()) } else { write!(f, "?db={}", self.database) }
             }
             tcp => {
-                let scheme = if self.is_encrypted { "rediss" } else { "redis" };
-                write!(f, "{scheme}://{login}{tcp}/{}", self.database)
+                write!(f, "redis://{login}{tcp}/{}", self.database)
             }
         }
     }
@@ -165,13 +163,15 @@ pub enum UrlError {
     Option,
     /// There is a `#`.
     Fragment,
+    /// TLS is asked for, and to do without would betray who asked.
+    Tls,
 }
 
 impl fmt::Display for UrlError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::TooLong => "Redis URL too long.",
-            Self::Scheme => "the scheme of a Redis URL is redis, rediss, redis+unix or unix",
+            Self::Scheme => "the scheme of a Redis URL is redis, redis+unix or unix",
             Self::Host => {
                 "the Redis URL has no valid host: write an IPv6 address in brackets, and /, ?, # or @ in a password \
                  percent-encoded"
@@ -184,6 +184,7 @@ impl fmt::Display for UrlError {
             Self::Database => "the database of the Redis URL is no number: redis://host/0",
             Self::Encoding => "the Redis URL has a % without two hexadecimal digits: write %25 for a percent sign",
             Self::Option => "the options of a Redis URL are db, user and pass",
+            Self::Tls => "rediss:// needs TLS, which is not in this version",
             Self::Fragment => "the Redis URL has a #: write %23 for it in a password",
         })
     }
@@ -284,15 +285,15 @@ mod tests {
             let server = Server::parse(url).unwrap_or_else(|error| panic!("{url}: {error}"));
             assert_eq!(server.address.to_string(), address, "{url}");
             assert!(server.login == login, "{url}");
-            assert_eq!((server.database, server.is_encrypted), (database, false), "{url}");
+            assert_eq!(server.database, database, "{url}");
         }
-        assert!(Server::parse("rediss://h").is_ok_and(|server| server.is_encrypted));
     }
 
     #[test]
     fn urls_that_name_no_server_are_refused() {
         let long = format!("redis://{}@h", "x".repeat(URL_LIMIT - 9));
         let table = [
+            ("rediss://:secret@h", UrlError::Tls),
             ("http://h", UrlError::Scheme),
             ("://h", UrlError::Scheme),
             ("redis://h:http", UrlError::Port),
@@ -323,7 +324,7 @@ mod tests {
     fn logs_never_show_the_password() {
         let table = [
             ("redis://user:secret@h:1/2", "redis://user:***@h:1/2"),
-            ("rediss://:secret@h", "rediss://:***@h:6379/0"),
+            ("redis://:secret@h", "redis://:***@h:6379/0"),
             ("redis://h", "redis://h:6379/0"),
             ("redis+unix://:secret@/x", "redis+unix://:***@/x"),
             ("unix:///x?pass=secret&db=3", "redis+unix://:***@/x?db=3"),

@@ -1,0 +1,31 @@
+# frozen_string_literal: true
+
+module Support
+  # Ruby that is run by the server of spec/apps/pubsub.ru, for the specs of publish and subscribe.
+  module RemoteRuby
+    # Opens a WebSocket whose messages are run by the server.
+    def remote(*fields)
+      server.connect do |peer|
+        socket = Support::WebSocket.new(peer, "/", *fields)
+        expect(socket.read_message).to eq("open")
+        yield socket
+      end
+    end
+
+    # Two of them.
+    def remotes
+      remote { |one| remote { |other| yield one, other } }
+    end
+
+    # What the client's Ruby returned, in the server's words; messages that come before it are not expected.
+    def ask(socket, source)
+      socket.text(source)
+      answer = socket.read_message
+      raise "a message came before the answer: #{answer}" unless answer.start_with?("=> ")
+
+      answer.delete_prefix("=> ").force_encoding("UTF-8")
+    end
+
+    def run(source) = server.request(Support::Server.post("/run", source)).body
+  end
+end
