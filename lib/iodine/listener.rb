@@ -38,6 +38,7 @@ module Iodine
         service, secure = service_named(options[:service].to_s) unless service
         @service = service
         @socket = bind(options, silence, tls(options[:tls], secure))
+        Reload.add("the certificates of #{self}") { reload } if secure?
         Log.info("Listening on #{self}")
         Log.info("Serving static files from #{@folder}") if @folder
       end
@@ -64,8 +65,11 @@ module Iodine
       # Whether connections are encrypted.
       def secure? = @socket.secure?
 
-      # Reads the certificates again, for connections to come. Returns what is wrong with them, or nil.
-      def reload = @socket.reload_tls
+      # Reads the certificates again, for connections to come.
+      def reload
+        reason = @socket.reload_tls
+        Log.error("the certificates of #{self} stay as they were: #{reason}") if reason
+      end
 
       # Removes the file of a Unix socket, unless that is somebody else's.
       def unlink = @lent || @socket.unlink

@@ -61,6 +61,15 @@ module Iodine
       self
     end
 
+    # Whether a client (Iodine.connect) verifies who answers; true. False is for development: whoever sits between the
+    # two reads all and changes what he likes. Each use of it is logged.
+    def verify=(wanted)
+      @settings.verify = wanted ? true : false
+    end
+
+    # As it was set.
+    def verify? = @settings.verify?
+
     # Nothing of it is for the log.
     def inspect = "#<#{self.class}>"
 

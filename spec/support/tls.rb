@@ -34,7 +34,8 @@ module Support
       end
       tls = OpenSSL::SSL::SSLSocket.new(socket, context)
       tls.hostname = name if name
-      tls.session = session if session
+      # A copy: a session that was used may be of no use a second time.
+      tls.session = OpenSSL::SSL::Session.new(session.to_der) if session
       tls.sync_close = true
       tls.connect
     end

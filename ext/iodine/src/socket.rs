@@ -321,7 +321,5 @@ pub(crate) fn init(ruby: &Ruby, base: RModule) -> Result<(), Error> {
     class.define_method("reload_tls", method!(Socket::reload_tls, 0))?;
     class.define_method("close", method!(Socket::close, 0))?;
     class.define_method("descriptors", method!(Socket::descriptors, 0))?;
-    class.define_method("secure?", method!(Socket::is_secure, 0))?;
-    class.define_method("reload_tls", method!(Socket::reload_tls, 0))?;
     class.define_method("unlink", method!(Socket::unlink, 0))
 }

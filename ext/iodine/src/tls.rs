@@ -55,6 +55,14 @@ impl Tls {
         !self.lock().certificates.is_empty()
     }
 
+    fn verify(&self) -> bool {
+        self.lock().verify
+    }
+
+    fn set_verify(&self, wanted: bool) {
+        self.lock().verify = wanted;
+    }
+
     /// As they are now.
     pub(crate) fn settings(&self) -> TlsSettings {
         self.lock().clone()
@@ -90,5 +98,7 @@ pub(crate) fn init(ruby: &Ruby, base: RModule) -> Result<(), Error> {
     class.define_method("add_files", method!(Tls::add_files, 4))?;
     class.define_method("add_self_signed", method!(Tls::add_self_signed, 1))?;
     class.define_method("add_trust", method!(Tls::add_trust, 1))?;
+    class.define_method("verify?", method!(Tls::verify, 0))?;
+    class.define_method("verify=", method!(Tls::set_verify, 1))?;
     class.define_method("certificate?", method!(Tls::has_certificate, 0))
 }

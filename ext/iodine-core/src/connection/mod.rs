@@ -1,5 +1,6 @@
 //! One connection: a socket, what is still to be written to it, and the protocol spoken on it.
 
+mod bridge;
 pub(crate) mod gate;
 pub(crate) mod http;
 mod live;
@@ -10,6 +11,7 @@ mod websocket;
 
 use std::fs::File;
 use std::io;
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::sync::mpsc::SyncSender;
 use std::time::{Duration, Instant};
@@ -26,6 +28,7 @@ use crate::net::stream::Stream;
 use crate::net::write_queue::{Flushed, WriteQueue};
 use crate::pubsub::Encodings;
 use crate::reactor::ConnectionId;
+use bridge::{Bridge, Passed};
 use gate::Gate;
 use http::{Http, Waiting};
 use sse::Sse;
@@ -52,6 +55,8 @@ pub(crate) struct Turn {
     /// Clients whose connection has ended: so have their subscriptions.
     pub(crate) left: Vec<Client>,
     pub(crate) log: AccessLog,
+    /// What ends of bridges have for each other.
+    pub(crate) passed: Vec<(ConnectionId, Passed)>,
 }
 
 impl Turn {
@@ -65,6 +70,7 @@ impl Turn {
             exchanges: ExchangePool::default(),
             left: Vec::new(),
             log: AccessLog::default(),
+            passed: Vec::new(),
         }
     }
 }
@@ -298,7 +304,7 @@ impl Connection {
     /// Appends framed bytes of the client.
     pub(crate) fn write_client(&mut self, bytes: Bytes, turn: &Turn) {
         match &mut self.protocol {
-            Protocol::Http(_) => {}
+            Protocol::Http(_) | Protocol::Bridge(_) => {}
             Protocol::WebSocket(socket) => socket.write(bytes, &mut self.out),
             Protocol::Sse(stream) => stream.write(bytes, turn, &mut self.out),
             Protocol::Raw(raw) => raw.write(bytes, turn, &mut self.out),
@@ -308,7 +314,7 @@ impl Connection {
     /// Appends a message that was published, for a client that is subscribed without a block.
     pub(crate) fn publish(&mut self, encodings: &mut Encodings<'_>, as_binary: bool, turn: &Turn) {
         match &mut self.protocol {
-            Protocol::Http(_) => {}
+            Protocol::Http(_) | Protocol::Bridge(_) => {}
             Protocol::WebSocket(socket) => socket.publish(encodings.frame(as_binary), &mut self.out),
             Protocol::Sse(stream) => stream.publish(encodings.event(), turn, &mut self.out),
             Protocol::Raw(raw) => raw.publish(encodings.payload(), turn, &mut self.out),
@@ -325,7 +331,7 @@ impl Connection {
     /// The application closes its client.
     pub(crate) fn close_client(&mut self, close: Close, turn: &mut Turn) {
         match &mut self.protocol {
-            Protocol::Http(_) => {}
+            Protocol::Http(_) | Protocol::Bridge(_) => {}
             Protocol::WebSocket(socket) => socket.close(&close, turn, &mut self.out),
             Protocol::Sse(stream) => stream.close(close, turn),
             Protocol::Raw(raw) => raw.close(close, turn),
@@ -341,14 +347,23 @@ impl Connection {
 
     /// The connection is closed: the application is told, unless it was before.
     pub(crate) fn end(mut self, turn: &mut Turn) {
-        if let Some(live) = self.protocol.live() {
-            live.finish(abnormal(), turn);
+        match &mut self.protocol {
+            Protocol::Bridge(bridge) => bridge.end(turn),
+            protocol => {
+                if let Some(live) = protocol.live() {
+                    live.finish(abnormal(), turn);
+                }
+            }
         }
     }
 
     /// The end of a turn: writes, and finds out what becomes of the connection.
     pub(crate) fn settle(&mut self, turn: &mut Turn) -> Verdict {
-        match self.flush(turn.now) {
+        let flushed = self.flush(turn.now);
+        if let Protocol::Bridge(bridge) = &self.protocol {
+            bridge.note_waiting(self.out.memory(), turn);
+        }
+        match flushed {
             Ok(Flushed::All) => self.after_flush(turn),
             Ok(Flushed::Blocked) if self.out.memory() > self.protocol.writes().max_pending => {
                 log::warn!("a client reads too slowly: it is closed, {} bytes unsent", self.out.memory());
@@ -376,7 +391,7 @@ impl Connection {
             log::debug!("a peer took too long for its TLS handshake");
             return Verdict::Close;
         }
-        if !self.out.is_empty() {
+        if !self.out.is_empty() || self.stream.wants_write() {
             log::warn!("a peer stopped reading: its connection is closed, {} bytes unsent", self.out.memory());
             return Verdict::Close;
         }
@@ -409,6 +424,30 @@ impl Connection {
             // The asker may have left meanwhile; then the socket closes here.
             Ok(socket) => drop(hijacker.send(Hijacked { socket, unread })),
             Err(error) => log::error!("a hijacked connection could not be handed over: {error}"),
+        }
+    }
+
+    /// Whether its socket is of use to nobody else.
+    pub(crate) fn is_encrypted(&self) -> bool {
+        self.stream.is_encrypted()
+    }
+
+    /// Becomes an end of a bridge. `outside` is the socket at the other end of the other end, for `hijacker`.
+    pub(crate) fn bridge(&mut self, pair: ConnectionId, outside: OwnedFd) -> Option<Protocol> {
+        let hijacker = self.hijacker.take()?;
+        let http = self.protocol.http()?;
+        let (ours, other) = Bridge::pair(self.id, pair, http.settings().writes());
+        let unread = http.take_input();
+        self.protocol = Protocol::Bridge(Box::new(ours));
+        // When the asker has left meanwhile, its socket closes here, and with it all the rest.
+        drop(hijacker.send(Hijacked { socket: outside, unread }));
+        Some(Protocol::Bridge(Box::new(other)))
+    }
+
+    /// Takes what the other end of the bridge has for it.
+    pub(crate) fn take(&mut self, passed: Passed) {
+        if let Protocol::Bridge(bridge) = &mut self.protocol {
+            bridge.take(passed, &mut self.out);
         }
     }
 
@@ -448,6 +487,12 @@ impl Connection {
         }
         if let Some(live) = self.protocol.live().filter(|_| self.handshake.is_none()) {
             live.flushed(turn);
+        }
+        if let Protocol::Bridge(bridge) = &self.protocol
+            && bridge.is_complete()
+        {
+            // More than once does no harm.
+            let _ = self.stream.shutdown_write();
         }
         if self.stage == Stage::Open {
             if self.protocol.is_finished() && !self.linger(turn.now) {

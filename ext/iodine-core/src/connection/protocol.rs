@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::Turn;
+use super::bridge::Bridge;
 use super::http::{Http, Waiting};
 use super::live::Live;
 use super::raw::Raw;
@@ -21,6 +22,7 @@ pub(crate) enum Protocol {
     WebSocket(Box<WebSocket>),
     Sse(Box<Sse>),
     Raw(Box<Raw>),
+    Bridge(Box<Bridge>),
 }
 
 impl Protocol {
@@ -33,7 +35,7 @@ impl Protocol {
     pub(super) fn begin(&mut self, identity: Option<Identity>, turn: &mut Turn) {
         match self {
             Self::Http(http) => http.identify(identity.map(Arc::new)),
-            Self::WebSocket(_) | Self::Sse(_) => {}
+            Self::WebSocket(_) | Self::Sse(_) | Self::Bridge(_) => {}
             Self::Raw(raw) => raw.begin(turn),
         }
     }
@@ -47,14 +49,14 @@ impl Protocol {
     pub(super) fn http(&mut self) -> Option<&mut Http> {
         match self {
             Self::Http(http) => Some(http),
-            Self::WebSocket(_) | Self::Sse(_) | Self::Raw(_) => None,
+            Self::WebSocket(_) | Self::Sse(_) | Self::Raw(_) | Self::Bridge(_) => None,
         }
     }
 
     /// What there is instead of HTTP.
     pub(super) fn live(&mut self) -> Option<&mut Live> {
         match self {
-            Self::Http(_) => None,
+            Self::Http(_) | Self::Bridge(_) => None,
             Self::WebSocket(socket) => Some(&mut socket.live),
             Self::Sse(stream) => Some(&mut stream.live),
             Self::Raw(raw) => Some(&mut raw.live),
@@ -68,6 +70,7 @@ impl Protocol {
             Self::WebSocket(socket) => socket.receive(data, turn, out),
             Self::Sse(_) => {}
             Self::Raw(raw) => raw.receive(data, turn),
+            Self::Bridge(bridge) => bridge.receive(data, turn),
         }
     }
 
@@ -78,6 +81,7 @@ impl Protocol {
             Self::WebSocket(socket) => socket.end_of_input(turn),
             Self::Sse(stream) => stream.end_of_input(turn),
             Self::Raw(raw) => raw.end_of_input(turn),
+            Self::Bridge(bridge) => bridge.end_of_input(turn),
         }
     }
 
@@ -88,6 +92,7 @@ impl Protocol {
             Self::WebSocket(socket) => socket.wants_input(),
             Self::Sse(stream) => !stream.live.is_finished(),
             Self::Raw(raw) => raw.wants_input(),
+            Self::Bridge(bridge) => bridge.wants_input(),
         }
     }
 
@@ -98,6 +103,7 @@ impl Protocol {
             Self::WebSocket(socket) => socket.live.is_finished(),
             Self::Sse(stream) => stream.live.is_finished(),
             Self::Raw(raw) => raw.live.is_finished(),
+            Self::Bridge(bridge) => bridge.is_finished(),
         }
     }
 
@@ -107,7 +113,7 @@ impl Protocol {
             Self::Http(http) => http.has_unread(),
             Self::WebSocket(socket) => socket.unread,
             Self::Sse(_) => false,
-            Self::Raw(_) => true,
+            Self::Raw(_) | Self::Bridge(_) => true,
         }
     }
 
@@ -116,6 +122,8 @@ impl Protocol {
         match self {
             Self::Http(http) => http.waiting() == Waiting::Idle,
             Self::WebSocket(_) | Self::Sse(_) | Self::Raw(_) => false,
+            // As with a socket that was handed over: the process does not wait for it.
+            Self::Bridge(_) => true,
         }
     }
 
@@ -126,6 +134,7 @@ impl Protocol {
             Self::WebSocket(socket) => socket.deadline(),
             Self::Sse(stream) => stream.deadline(),
             Self::Raw(raw) => raw.deadline(),
+            Self::Bridge(_) => None,
         }
     }
 
@@ -136,6 +145,7 @@ impl Protocol {
             Self::WebSocket(socket) => socket.time_out(turn, out),
             Self::Sse(stream) => stream.time_out(turn, out),
             Self::Raw(raw) => raw.time_out(turn),
+            Self::Bridge(_) => {}
         }
     }
 
@@ -146,6 +156,7 @@ impl Protocol {
             Self::WebSocket(socket) => socket.live.writes(),
             Self::Sse(stream) => stream.live.writes(),
             Self::Raw(raw) => raw.live.writes(),
+            Self::Bridge(bridge) => bridge.writes(),
         }
     }
 }

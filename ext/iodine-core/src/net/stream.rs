@@ -91,6 +91,11 @@ impl Stream {
         }
     }
 
+    /// Whether the bytes of the socket are not those of the stream.
+    pub(crate) fn is_encrypted(&self) -> bool {
+        matches!(self, Self::Tls(_))
+    }
+
     /// Whether nothing can be written any more, because the peer did not keep to the rules or was told of the end.
     pub(crate) fn has_failed(&self) -> bool {
         matches!(self, Self::Tls(session) if session.is_over() || session.is_plain())

@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use iodine_proto::websocket::Close;
 use mio::event::Event;
+use mio::net::UnixStream;
 use mio::{Events, Poll, Token, Waker};
 use slab::Slab;
 
@@ -505,6 +506,17 @@ impl Reactor {
     }
 
     fn settle_touched(&mut self) {
+        self.pass_on();
+        while !self.touched.is_empty() {
+            self.settle_each();
+            self.pass_on();
+        }
+        if self.turn.draining && self.connections.is_empty() {
+            self.exit.get_or_insert(Exit::Drained);
+        }
+    }
+
+    fn settle_each(&mut self) {
         let mut touched = std::mem::take(&mut self.touched);
         for id in touched.drain(..) {
             self.contain(id, |reactor| {
@@ -515,25 +527,62 @@ impl Reactor {
                 }
             });
         }
+        // A bridge may have touched one meanwhile.
+        touched.append(&mut self.touched);
         self.touched = touched;
-        if self.turn.draining && self.connections.is_empty() {
-            self.exit.get_or_insert(Exit::Drained);
-        }
     }
 
     fn carry_out_verdict(&mut self, id: ConnectionId, verdict: Verdict) {
         match verdict {
             Verdict::Close => return self.close(id),
-            Verdict::GiveAway => {
-                let connection = self.connections.remove(id.index as usize);
-                return connection.give_away(self.poll.registry());
-            }
+            Verdict::GiveAway => return self.give_away(id),
             Verdict::Again => self.unfinished.push(id),
             Verdict::Keep => {}
         }
         if let Some(connection) = find(&mut self.connections, id) {
             set_alarm(connection, &mut self.alarms);
         }
+    }
+
+    /// Gives the socket of a connection to the application; for an encrypted one, a socket that leads to it.
+    fn give_away(&mut self, id: ConnectionId) {
+        match find(&mut self.connections, id) {
+            Some(connection) if connection.is_encrypted() => self.bridge(id),
+            Some(_) => self.connections.remove(id.index as usize).give_away(self.poll.registry()),
+            None => {}
+        }
+    }
+
+    fn bridge(&mut self, id: ConnectionId) {
+        let (ours, outside) = match UnixStream::pair() {
+            Ok(pair) => pair,
+            Err(error) => {
+                log::error!("a hijacked connection could not be handed over: {error}");
+                return self.close(id);
+            }
+        };
+        let entry = self.connections.vacant_entry();
+        let pair = ConnectionId { index: entry.key() as u32, generation: self.generation.wrapping_add(1) };
+        let Some(protocol) =
+            find(&mut self.connections, id).and_then(|connection| connection.bridge(pair, outside.into()))
+        else {
+            return self.close(id);
+        };
+        self.open(ours.into(), |_, _| protocol);
+        // It may not have been possible to watch the pair.
+        if find(&mut self.connections, pair).is_none() {
+            return self.close(id);
+        }
+        self.touch(id);
+    }
+
+    /// Gives the ends of bridges what they have for each other.
+    fn pass_on(&mut self) {
+        let mut passed = std::mem::take(&mut self.turn.passed);
+        for (id, what) in passed.drain(..) {
+            self.with(id, |connection| connection.take(what));
+        }
+        self.turn.passed = passed;
     }
 
     fn close(&mut self, id: ConnectionId) {

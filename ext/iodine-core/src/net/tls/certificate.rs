@@ -159,7 +159,7 @@ pub(super) fn read(path: &Path) -> Result<Vec<u8>, TlsError> {
 pub(super) fn reason(error: &pem::Error) -> String {
     match error {
         pem::Error::MissingSectionEnd { end_marker } => {
-            format!("the line {} is missing", String::from_utf8_lossy(end_marker))
+            format!("the line -----END {}----- is missing", String::from_utf8_lossy(end_marker))
         }
         pem::Error::IllegalSectionStart { line } => {
             format!("the line {:?} is malformed", String::from_utf8_lossy(line))

@@ -1,8 +1,10 @@
-//! Why a configuration cannot be made.
+//! Why a configuration cannot be made, and why a connection has failed.
 
 use std::fmt;
 use std::io;
 use std::path::PathBuf;
+
+use rustls::CertificateError;
 
 /// What is wrong, and with which file.
 #[derive(Debug)]
@@ -60,3 +62,51 @@ impl fmt::Display for TlsError {
 }
 
 impl std::error::Error for TlsError {}
+
+/// Why a connection has failed, for the log.
+#[derive(Debug)]
+pub(super) struct Failure(pub(super) rustls::Error);
+
+impl fmt::Display for Failure {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            rustls::Error::InvalidCertificate(error) => describe(error, out),
+            rustls::Error::AlertReceived(alert) => write!(out, "the peer ended it by the alert {alert:?}"),
+            error => write!(out, "{error}"),
+        }
+    }
+}
+
+impl std::error::Error for Failure {}
+
+/// A certificate that vouches for itself, and that nobody has said to trust.
+#[derive(Debug)]
+pub(super) struct SelfSignedPeer;
+
+impl fmt::Display for SelfSignedPeer {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str("the peer's certificate vouches for itself (self-signed), and is not trusted")
+    }
+}
+
+impl std::error::Error for SelfSignedPeer {}
+
+fn describe(error: &CertificateError, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+    match error {
+        CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
+            out.write_str("the peer's certificate has expired")
+        }
+        CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
+            out.write_str("the peer's certificate is not valid yet")
+        }
+        CertificateError::Revoked => out.write_str("the peer's certificate has been revoked"),
+        CertificateError::UnknownIssuer => out.write_str("no trusted authority vouches for the peer's certificate"),
+        CertificateError::NotValidForName => out.write_str("the peer's certificate is for another name"),
+        CertificateError::NotValidForNameContext { expected, presented } => {
+            let names = presented.join(", ");
+            write!(out, "the peer's certificate is not for {}, but for {names}", expected.to_str())
+        }
+        CertificateError::Other(error) => write!(out, "{error}"),
+        error => write!(out, "the peer's certificate is not acceptable: {error}"),
+    }
+}

@@ -12,6 +12,7 @@
 //! What it never does: wait. A handshake is a state of its connection, and has a deadline there.
 
 mod certificate;
+mod client;
 mod error;
 mod identity;
 mod resolver;
@@ -19,6 +20,7 @@ mod server;
 mod session;
 mod tickets;
 mod trust;
+mod verify;
 
 use std::fmt;
 use std::path::PathBuf;
@@ -29,6 +31,7 @@ use rustls::crypto::CryptoProvider;
 use rustls::{KeyLog, KeyLogFile, NoKeyLog, SupportedProtocolVersion};
 
 pub use certificate::{CertificateSource, SelfSigned};
+pub use client::{TlsClient, server_name};
 pub use error::TlsError;
 pub use identity::Identity;
 pub use server::TlsServer;
@@ -37,13 +40,15 @@ pub(crate) use session::Session;
 /// What the user wants of TLS, checked as far as that is possible without the files.
 #[derive(Clone, Debug)]
 pub struct TlsSettings {
-    /// Certificates to show. The first is for clients that ask for no name, or for one that none is for.
+    /// Certificates to show; a client shows the first to servers that ask. The first is for clients that ask for no name, or for one that none is for.
     pub certificates: Vec<CertificateSource>,
     /// PEM files with the certificates, and the revocation lists, of the authorities that peers are verified by. A
     /// server demands a certificate when there are any; a client takes the system's when there are none.
     pub trust: Vec<PathBuf>,
     /// Names for ALPN (RFC 7301), the preferred one first.
     pub protocols: Vec<Vec<u8>>,
+    /// Whether a client verifies who answers. Default yes.
+    pub verify: bool,
     /// From the connection to the end of its handshake. Default 10 s; then the connection is closed.
     pub handshake_timeout: Duration,
 }
@@ -54,6 +59,7 @@ impl Default for TlsSettings {
             certificates: Vec::new(),
             trust: Vec::new(),
             protocols: Vec::new(),
+            verify: true,
             handshake_timeout: Duration::from_secs(10),
         }
     }
@@ -98,3 +104,6 @@ fn key_log() -> Arc<dyn KeyLog> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use rustls::Connection;
 
+use super::error::Failure;
 use super::identity::Identity;
 use crate::net::socket::Socket;
 
@@ -199,14 +200,15 @@ impl Session {
 
     /// The peer does not keep to TLS: it is told by an alert, once, if the socket takes it.
     fn fail(&mut self, error: rustls::Error) -> io::Error {
+        let is_server = matches!(self.tls, Connection::Server(_));
         // No record begins with a letter (RFC 8446, 5.1), and every request does.
-        if self.is_handshaking() && self.first.is_some_and(|byte| byte.is_ascii_uppercase()) {
+        if is_server && self.is_handshaking() && self.first.is_some_and(|byte| byte.is_ascii_uppercase()) {
             self.stage = Stage::Plain;
         } else {
             self.stage = Stage::Over;
             let _ = self.tls.write_tls(&mut self.socket);
         }
-        io::Error::new(io::ErrorKind::InvalidData, error)
+        io::Error::new(io::ErrorKind::InvalidData, Failure(error))
     }
 }
 
