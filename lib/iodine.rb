@@ -10,6 +10,8 @@ require_relative "iodine/late_handler"
 require_relative "iodine/inherited_sockets"
 require_relative "iodine/tls"
 require_relative "iodine/listener"
+require_relative "iodine/service"
+require_relative "iodine/clients"
 require_relative "iodine/signals"
 require_relative "iodine/reload"
 require_relative "iodine/process_fork"
@@ -129,6 +131,58 @@ module Iodine
 
     listener = Base::Server.listen { Base::Listener.open(options.merge(keywords), block) }
     listener.handler
+  end
+
+  # Connects to a server, by WebSocket or with a protocol of the handler's own. Returns Iodine.
+  #
+  #     Iodine.connect(url: "ws://example.com/chat", handler: ChatClient.new)
+  #     Iodine.connect(service: :raw, address: "example.com", port: 3000, handler: client)
+  #     Iodine.connect(url: "unix:///run/app.sock", handler: client)
+  #
+  # The connection is opened as soon as the server of this process runs; before #start it belongs to the process that
+  # calls #start alone. When it does not come about, `on_close` of the handler is called without `on_open` before it:
+  # for a WebSocket with a closed client, which knows the reason, for a raw connection with nil.
+  #
+  # Options, of which address, port, handler and path fall back to DEFAULT_SETTINGS:
+  #
+  # [url] where to connect to, instead of address, port and path; its scheme stands for the service
+  # [service] `:ws` (or `:http`) for a WebSocket, `:raw` (or `:tcp`, `:unix`, or none) for a raw connection
+  # [handler] the object with the callbacks
+  # [address] host name, IP address, or the path of a Unix socket; nil is this machine
+  # [port] Integer or numeric String
+  # [path] path and query for the request of a WebSocket; "/"
+  # [headers] further fields of that request: a Hash, whose values may be Arrays
+  # [cookies] a Hash of names and values, for its Cookie field
+  # [connect_timeout] seconds until there is a connection, to any of the name's addresses; 30
+  # [handshake_timeout] seconds the server of a WebSocket has for its answer; 30
+  # [ping] seconds of silence before a WebSocket is sent a ping, and before the `ping` callback of a raw connection, or
+  #        without one its end; none. For a raw connection it stands for connect_timeout too
+  # [max_msg] largest message of a WebSocket, KiB; 256
+  # [max_pending] what may wait for a server that does not read, MiB; 16
+  # [write_timeout] longest pause of a server that does not read, seconds; 60
+  # [deflate] whether compression of WebSocket messages is offered (permessage-deflate); false
+  #
+  # Raises TypeError unless given a Hash, ArgumentError without a handler, with a block, or for what cannot be sent,
+  # RuntimeError when the name is not known.
+  def connect(options = {}, **keywords, &block)
+    raise TypeError, "Iodine.connect takes a Hash of options, got #{options.inspect}" unless options.is_a?(Hash)
+    raise ArgumentError, "Iodine.connect takes no block: its callbacks are those of the :handler" if block
+
+    Base::Clients.connect(options.merge(keywords))
+    Iodine
+  end
+
+  # Makes a raw connection of a file descriptor (Integer): a socket, a pipe, a terminal. It is copied; the original
+  # stays as it is, but that both are non-blocking from then on. `on_open` of the handler is called before this returns,
+  # or when the server of this process starts. Returns the handler.
+  #
+  # Raises TypeError for what is no Integer, ArgumentError for nil, true and false as a handler, IOError for what is no
+  # open descriptor.
+  def attach_fd(descriptor, handler)
+    raise TypeError, "fd must be an Integer, got #{descriptor.inspect}" unless descriptor.is_a?(Integer)
+
+    Base::Clients.attach(descriptor, handler)
+    handler
   end
 
   # Serves until #stop, SIGINT or SIGTERM. Returns Iodine. Raises RuntimeError when the server runs already.

@@ -33,6 +33,7 @@ module Iodine
         Scheduler.attach(@reactor)
         PubSub.attach(@reactor)
         RedisClients.start
+        Clients.attach_to(@reactor)
         @task_thread = Thread.new { @reactor.work }
         supervise
       ensure
@@ -86,6 +87,7 @@ module Iodine
       def become_worker(report)
         @child = true
         @hold.close
+        @reactor.abandon
         events = Thread::Queue.new
         Server.enter_worker(events)
         watch_master(events)
@@ -192,12 +194,14 @@ module Iodine
       def shut_down
         Log.info("Server Detected exit signal.")
         Server.stopping
+        Clients.stop
         State.reach(:start_shutdown)
         @workers.each { |worker| worker.leave(@farewell) }
         wait_for_workers
         @reactor.drain(0, 0)
         Scheduler.detach
         PubSub.detach
+        Clients.detach
         @task_thread&.join(Worker::LAST_CALL)
         [@life_line, @hold].each(&:close)
       end

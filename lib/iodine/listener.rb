@@ -34,10 +34,8 @@ module Iodine
         @folder = folder(options[:public])
         @sendfile_root = folder(options[:sendfile_root])
         options = options.merge(public: @folder, sendfile_root: @sendfile_root)
-        service, secure = options[:url] ? Socket.scheme(options[:url].to_s) : [nil, false]
-        service, secure = service_named(options[:service].to_s) unless service
-        @service = service
-        @socket = bind(options, silence, tls(options[:tls], secure))
+        @service = Service.of(options)
+        @socket = bind(options, silence, tls(options[:tls], @service.secure))
         Reload.add("the certificates of #{self}") { reload } if secure?
         Log.info("Listening on #{self}")
         Log.info("Serving static files from #{@folder}") if @folder
@@ -45,7 +43,7 @@ module Iodine
 
       # Has +reactor+ accept connections, for a process with so many threads and workers.
       def serve(reactor, threads:, workers:)
-        return reactor.listen_raw(@socket, load) if @service == :raw
+        return reactor.listen_raw(@socket, load) if @service.raw?
 
         reactor.listen(@socket, load, environment(threads, workers))
       end
@@ -86,16 +84,11 @@ module Iodine
         @target = Socket.target(place)
         inherited = InheritedSockets.take(*@target)
         @lent = InheritedSockets.lent?(inherited)
-        return Socket.bind(place, options, tls, inherited) if @service == :http
+        return Socket.bind(place, options, tls, inherited) unless @service.raw?
         return Socket.bind_raw(place, options.merge(timeout: silence), tls, inherited) if @handler.respond_to?(:call)
 
         raise ArgumentError, "the handler of raw connections must have a method call that returns their callbacks, " \
                              "got #{@handler.inspect}"
-      end
-
-      # The service, and whether its name asks for TLS. Only the first letter of the service matters.
-      def service_named(name)
-        [name.match?(/\A[hw]/) ? :http : :raw, name.match?(/\A(https\z|wss\z|[^hw]l)/)]
       end
 
       # What encrypts, if anything does.

@@ -89,6 +89,7 @@ module Iodine
           Signals.inherit(events)
           Scheduler.inherit
           PubSub.inherit
+          Clients.inherit
         end
 
         # In a process that the application has forked: the server is not its business.
@@ -96,6 +97,7 @@ module Iodine
           return unless @events
 
           Signals.restore
+          Clients.inherit
           @listeners.each(&:forget)
           @process&.forget
           @events = @process = nil

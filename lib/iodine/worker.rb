@@ -34,6 +34,7 @@ module Iodine
         @threads.times { start_thread }
         @listeners.dup.each { |listener| serve(listener) }
         @serving = true
+        Clients.attach_to(@reactor)
         Log.info("#{Process.pid} is running.") unless Server.master?
         yield if block_given?
         wait_for_stop
@@ -88,11 +89,13 @@ module Iodine
       def shut_down
         Log.info("(#{Process.pid}) detected exit signal.")
         Server.stopping
+        Clients.stop
         State.reach(:start_shutdown)
         @lock.synchronize { @stopping = true }
         @listeners.each(&:close)
         @reactor.drain(Server.shutdown_timeout, @patience)
         Scheduler.detach
+        Clients.detach
         leave_threads
         PubSub.detach
         Log.info("(#{Process.pid}) cleanup complete.")

@@ -120,6 +120,15 @@ module Support
     # Reads exactly +count+ bytes.
     def read(count, within: Waiting::DEADLINE) = read_bytes(count, Waiting.monotonic + within)
 
+    # Reads up to and including +mark+.
+    def read_until(mark, within: Waiting::DEADLINE)
+      deadline = Waiting.monotonic + within
+      until (at = @buffer.index(mark))
+        fill(deadline, mark.inspect) or malformed("connection ended after #{@buffer.inspect}")
+      end
+      @buffer.slice!(0, at + mark.bytesize)
+    end
+
     # Reads until the peer has closed the connection.
     def read_to_end(within: Waiting::DEADLINE)
       deadline = Waiting.monotonic + within

@@ -37,6 +37,16 @@ module Support
       head << mask << payload.bytes.each_with_index.map { |byte, at| byte ^ mask.getbyte(at % 4) }.pack("C*")
     end
 
+    # Reads one frame of a client, which must be masked, from a peer.
+    def self.read_masked(peer)
+      first, second = peer.read(2).unpack("CC")
+      raise RawHTTP::MalformedError, "not masked, or long" unless second.between?(128, 253)
+
+      mask = peer.read(4).bytes
+      payload = peer.read(second - 128).bytes.each_with_index.map { |byte, at| byte ^ mask[at % 4] }.pack("C*")
+      Frame.new(opcode: OPCODES.key(first & 15), payload: payload, final: first > 127)
+    end
+
     # The payload of a close frame.
     def self.closing(code, reason = "") = [code].pack("n") << reason.b
 

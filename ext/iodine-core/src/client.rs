@@ -11,11 +11,12 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use iodine_proto::sse::{EventError, encode_event};
-use iodine_proto::websocket::{Close, CloseCode, Deflate, Encoder, Kind, Publication, encode_message};
+use iodine_proto::websocket::{Close, CloseCode, Deflate, Encoder, Kind, MaskKey, Publication, Role, encode_message};
 
 use crate::handle::{Command, Handle};
 use crate::jobs::Job;
 use crate::pubsub::{Delivery, Message, OwnerGone, Request, Subscription, Subscriptions, Topic};
+use crate::random;
 use crate::reactor::ConnectionId;
 
 /// What is spoken with a client.
@@ -64,7 +65,9 @@ struct Shared {
     /// Set once the reactor has the connection. Commands are carried out in order, so none comes before that.
     connection: OnceLock<ConnectionId>,
     protocol: Protocol,
-    deflate: Option<Deflate>,
+    role: Role,
+    /// What the peers of a WebSocket have agreed to.
+    deflate: OnceLock<Deflate>,
     /// For messages that may be compressed.
     encoder: Mutex<Encoder>,
     token: u64,
@@ -98,13 +101,25 @@ impl Client {
     /// A client for a connection that the reactor is about to get, or to change by [`Handle::upgrade`]. `timeout` is as
     /// for [`set_timeout`](Self::set_timeout); `deflate` is the compression that the peers of a WebSocket have agreed to.
     pub fn new(handle: Handle, protocol: Protocol, timeout: Duration, deflate: Option<Deflate>) -> Self {
+        let client = Self::make(handle, protocol, timeout, Role::Server);
+        client.agree(deflate);
+        client
+    }
+
+    /// As [`new`](Self::new), for a connection to a server. What the peers agree to will turn out.
+    pub fn of_server(handle: Handle, protocol: Protocol, timeout: Duration) -> Self {
+        Self::make(handle, protocol, timeout, Role::Client)
+    }
+
+    fn make(handle: Handle, protocol: Protocol, timeout: Duration, role: Role) -> Self {
         static TOKEN: AtomicU64 = AtomicU64::new(0);
         Self(Arc::new(Shared {
             handle,
             connection: OnceLock::new(),
             protocol,
-            deflate,
-            encoder: Mutex::new(Encoder::new(deflate)),
+            role,
+            deflate: OnceLock::new(),
+            encoder: Mutex::new(Encoder::new(None)),
             token: TOKEN.fetch_add(1, Ordering::Relaxed),
             open: AtomicBool::new(true),
             pending: AtomicUsize::new(0),
@@ -166,11 +181,11 @@ impl Client {
     /// Sends a message by WebSocket. Never blocks. False: the connection is closed, or about to be.
     pub fn send_message(&self, kind: Kind, payload: &[u8]) -> bool {
         self.is_open()
-            && if self.0.deflate.is_some() {
+            && if self.0.deflate.get().is_some() {
                 self.send_compressed(kind, payload)
             } else {
                 let mut frame = Vec::with_capacity(payload.len() + 10);
-                encode_message(kind, payload, None, &mut frame);
+                encode_message(kind, payload, self.mask(), &mut frame);
                 self.write(frame.into())
             }
     }
@@ -248,13 +263,36 @@ impl Client {
         self.subscriptions().close()
     }
 
+    /// Makes the calling thread the one that does the client's job, before the reactor knows the client. Has to be
+    /// followed by [`requeue`](Self::requeue).
+    pub fn take_job(&self) {
+        self.mailbox().has_job = true;
+    }
+
     /// Puts a job that is not done behind those of others.
     pub fn requeue(&self) {
         self.0.handle.push_job(Job::Client(self.clone()));
     }
 
     pub(crate) fn deflate(&self) -> Option<Deflate> {
-        self.0.deflate
+        self.0.deflate.get().copied()
+    }
+
+    /// The peers of a WebSocket have agreed to this. Before anything is sent, and once.
+    pub(crate) fn agree(&self, deflate: Option<Deflate>) {
+        if let Some(deflate) = deflate.filter(|deflate| self.0.deflate.set(*deflate).is_ok()) {
+            *self.0.encoder.lock().unwrap_or_else(PoisonError::into_inner) = Encoder::new(Some(deflate));
+        }
+    }
+
+    /// Which end of a WebSocket this is.
+    pub(crate) fn role(&self) -> Role {
+        self.0.role
+    }
+
+    /// What to mask the next frame with (RFC 6455 section 5.3): a new key each time at a client, nothing at a server.
+    pub(crate) fn mask(&self) -> Option<MaskKey> {
+        (self.0.role == Role::Client).then(random::bytes)
     }
 
     /// `None`: the reactor never had it.
@@ -330,7 +368,7 @@ impl Client {
     fn send_compressed(&self, kind: Kind, payload: &[u8]) -> bool {
         let mut frame = Vec::new();
         let mut encoder = self.0.encoder.lock().unwrap_or_else(PoisonError::into_inner);
-        encoder.message(kind, payload, None, &mut self.0.handle.deflater(), &mut frame);
+        encoder.message(kind, payload, self.mask(), &mut self.0.handle.deflater(), &mut frame);
         self.write(frame.into())
     }
 
@@ -387,7 +425,12 @@ impl Mailbox {
 
 /// How the end of a connection without a close frame is told.
 pub(crate) fn abnormal() -> Close {
-    Close { code: CloseCode::ABNORMAL, reason: String::new() }
+    broken("")
+}
+
+/// The same, with a reason.
+pub(crate) fn broken(reason: &str) -> Close {
+    Close { code: CloseCode::ABNORMAL, reason: reason.to_owned() }
 }
 
 /// Events that wait before the reactor reads no more.

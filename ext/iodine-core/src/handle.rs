@@ -17,7 +17,8 @@ use crate::exchange::Exchange;
 use crate::jobs::{Job, JobQueue};
 use crate::net::Listener;
 use crate::pubsub;
-use crate::reactor::{ConnectionId, TimerId};
+use crate::reactor::{Connect, ConnectionId, TimerId};
+use crate::settings::WriteLimits;
 
 /// Sends commands to a reactor. Cheap to clone; commands of one thread are carried out in order.
 #[derive(Clone)]
@@ -54,6 +55,9 @@ pub(crate) enum Command {
     /// Bytes of a client, framed.
     WriteClient(Client, Bytes),
     CloseClient(Client, Close),
+    /// A descriptor that becomes the client's connection.
+    Attach(OwnedFd, Client, WriteLimits),
+    Connect(Box<Connect>),
     /// Something that bears on the client's connection has changed.
     Review(Client),
     PubSub(pubsub::Request),
@@ -137,6 +141,17 @@ impl Handle {
     /// which is told of all that happens from then on. When the connection is gone, that is its end.
     pub fn upgrade(&self, exchange: Box<Exchange>, client: Client) {
         self.send(Command::Upgrade(exchange, client));
+    }
+
+    /// Makes a raw connection of a descriptor: a socket, a pipe, a terminal. The caller has told the application that it
+    /// is open. When it cannot be polled, that is the end of the client.
+    pub fn attach(&self, descriptor: OwnedFd, client: Client, writes: WriteLimits) {
+        self.send(Command::Attach(descriptor, client, writes));
+    }
+
+    /// Opens a connection, of which the client is told; its end, if it does not come about.
+    pub fn connect(&self, connect: Connect) {
+        self.send(Command::Connect(Box::new(connect)));
     }
 
     /// Closes the connection now; what was not written yet is lost.

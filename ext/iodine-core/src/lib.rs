@@ -32,5 +32,6 @@ pub mod jobs;
 pub mod line_writer;
 pub mod net;
 pub mod pubsub;
+pub mod random;
 pub mod reactor;
 pub mod settings;

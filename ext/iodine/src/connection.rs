@@ -36,6 +36,8 @@ pub(crate) struct Connection {
 struct State {
     env: Option<Opaque<RHash>>,
     handler: Option<Handler>,
+    /// `on_open` was due: there is, or was, a connection.
+    opened: bool,
     /// How the connection ended.
     close: Option<Close>,
 }
@@ -96,7 +98,7 @@ pub(crate) fn upgrade(
 /// Gives a client to a handler. The handler is told nothing yet.
 fn introduce(ruby: &Ruby, client: &Client, handler: Handler, env: Option<RHash>) -> Obj<Connection> {
     handler.note_wishes(client);
-    let state = State { env: env.map(Opaque::from), handler: Some(handler), close: None };
+    let state = State { env: env.map(Opaque::from), handler: Some(handler), ..State::default() };
     let connection = ruby.obj_wrap(Connection { client: Some(client.clone()), state: Mutex::new(state) });
     living().insert(client.token(), Root::new(connection.as_value()));
     connection
@@ -106,12 +108,36 @@ fn introduce(ruby: &Ruby, client: &Client, handler: Handler, env: Option<RHash>)
 ///
 /// # Errors
 /// Only when Ruby ends the thread.
-pub(crate) fn refuse(ruby: &Ruby, handler: Handler, env: RHash) -> Result<(), Error> {
-    let state = State { env: Some(env.into()), handler: Some(handler), close: None };
+pub(crate) fn refuse(ruby: &Ruby, handler: Handler, env: Option<RHash>) -> Result<(), Error> {
+    let state = State { env: env.map(Opaque::from), handler: Some(handler), ..State::default() };
     let connection = ruby.obj_wrap(Connection { client: None, state: Mutex::new(state) });
     let called = call(ruby, connection, Callback::Close, None);
     connection.bury();
     called
+}
+
+/// A client of a connection that the handler is to have, once there is one.
+pub(crate) fn expect(ruby: &Ruby, client: &Client, handler: Handler) {
+    introduce(ruby, client, handler, None);
+}
+
+/// Makes the connection of a descriptor the handler's, which is told so at once.
+///
+/// # Errors
+/// Only when Ruby ends the thread.
+pub(crate) fn attach(ruby: &Ruby, client: &Client, handler: Handler, attach: impl FnOnce()) -> Result<(), Error> {
+    let connection = introduce(ruby, client, handler, None);
+    // The calling thread has the client's job, so nothing that comes meanwhile is told before `on_open` has returned.
+    client.take_job();
+    attach();
+    let opened = open(ruby, connection);
+    client.requeue();
+    opened
+}
+
+/// In a process forked from the one that has the connections: forgets them.
+pub(crate) fn forget_all() {
+    living().clear();
 }
 
 /// Does a client's job: calls back for its events, at most so many that other clients have their turn.
@@ -163,7 +189,7 @@ fn accept(
     match object.and_then(|object| if is_object(object) { Handler::new(object).map(Some) } else { Ok(None) }) {
         Ok(Some(handler)) => {
             let connection = introduce(ruby, client, handler, None);
-            call(ruby, connection, Callback::Open, None)?;
+            open(ruby, connection)?;
             return Ok(Some(connection));
         }
         Ok(None) => {}
@@ -184,7 +210,7 @@ fn is_object(value: Value) -> bool {
 
 fn tell(ruby: &Ruby, client: &Client, connection: Obj<Connection>, event: Event) -> Result<(), Error> {
     match event {
-        Event::Open | Event::Accepted(_) => call(ruby, connection, Callback::Open, None),
+        Event::Open | Event::Accepted(_) => open(ruby, connection),
         Event::Ping => call(ruby, connection, Callback::Ping, None),
         Event::EndOfInput => {
             client.close(nothing_said());
@@ -207,7 +233,7 @@ fn tell(ruby: &Ruby, client: &Client, connection: Obj<Connection>, event: Event)
         }
         Event::Close(close) => {
             connection.state().close = Some(close);
-            let called = call(ruby, connection, Callback::Close, None);
+            let called = tell_end(ruby, client, connection);
             connection.bury();
             living().remove(&client.token());
             called
@@ -215,16 +241,31 @@ fn tell(ruby: &Ruby, client: &Client, connection: Obj<Connection>, event: Event)
     }
 }
 
+fn open(ruby: &Ruby, connection: Obj<Connection>) -> Result<(), Error> {
+    connection.state().opened = true;
+    call(ruby, connection, Callback::Open, None)
+}
+
+/// Of a raw connection that did not come about there is nothing to be shown.
+fn tell_end(ruby: &Ruby, client: &Client, connection: Obj<Connection>) -> Result<(), Error> {
+    let (handler, opened) = {
+        let state = connection.state();
+        (state.handler, state.opened)
+    };
+    let shown = (opened || client.protocol() != Protocol::Raw).then_some(connection);
+    call_handler(ruby, handler, shown, Callback::Close, None)
+}
+
 /// Calls a method of the connection's handler, if it has it. What it raises is logged.
 fn call(ruby: &Ruby, connection: Obj<Connection>, callback: Callback, data: Option<RString>) -> Result<(), Error> {
     let handler = connection.state().handler;
-    call_handler(ruby, handler, connection, callback, data)
+    call_handler(ruby, handler, Some(connection), callback, data)
 }
 
 fn call_handler(
     ruby: &Ruby,
     handler: Option<Handler>,
-    connection: Obj<Connection>,
+    connection: Option<Obj<Connection>>,
     callback: Callback,
     data: Option<RString>,
 ) -> Result<(), Error> {
@@ -357,7 +398,7 @@ impl Connection {
         // Replaced first: an `on_close` that sets a handler as well replaces the new one, and not its own for ever.
         let before = this.state().handler.replace(handler);
         handler.note_wishes(client);
-        call_handler(ruby, before, this, Callback::Close, None)?;
+        call_handler(ruby, before, Some(this), Callback::Close, None)?;
         let is_replaced = Self::handler(ruby, &this).is_none_or(|now| now.as_raw() != object.as_raw());
         if is_replaced { Ok(()) } else { call(ruby, this, Callback::Open, None) }
     }

@@ -3,7 +3,7 @@
 //!
 //! - `runtime`, `socket`, `tls`: the reactor, listening sockets and their certificates as Ruby objects
 //! - `worker`: the application's threads
-//! - `connection`: WebSockets and event streams
+//! - `connection`: WebSockets, event streams and raw connections; `dial`, `attachment`: those that the application opens
 //! - `pubsub`: subscriptions, publications and the blocks that are called with messages
 //! - `rack`: requests as Rack environments, Rack responses as bytes
 //! - `json`, `rack_utils`: `Iodine::JSON` and `Iodine::Rack::Utils`
@@ -14,8 +14,10 @@
 // The function that Ruby calls is made public by `magnus::init`.
 #![allow(missing_docs)]
 
+mod attachment;
 mod cli;
 mod connection;
+mod dial;
 mod gvl;
 mod json;
 mod logger;
@@ -53,6 +55,8 @@ fn init(ruby: &Ruby) -> Result<(), Error> {
     runtime::init(ruby, base)?;
     connection::init(ruby, iodine)?;
     pubsub::init(ruby, base)?;
+    attachment::init(ruby, base)?;
+    dial::init(ruby, base)?;
     rack::init(ruby, base)?;
     json::init(ruby, base)?;
     mustache::init(ruby, base)?;

@@ -14,6 +14,9 @@ use iodine_core::reactor::{Exit, Reactor, TimerId};
 use magnus::prelude::*;
 use magnus::{Error, RHash, RModule, Ruby, Value, function, method};
 
+use crate::attachment::Attachment;
+use crate::connection;
+use crate::dial::Dial;
 use crate::gvl;
 use crate::rack::{Application, Applications};
 use crate::socket::Socket;
@@ -121,6 +124,22 @@ impl Runtime {
         Ok(())
     }
 
+    /// Opens a connection for a handler.
+    fn connect(ruby: &Ruby, this: &Self, dial: &Dial, handler: Value) -> Result<(), Error> {
+        dial.start(ruby, &this.handle, handler)
+    }
+
+    /// Makes the connection of a descriptor a handler's.
+    fn attach(ruby: &Ruby, this: &Self, attachment: &Attachment, handler: Value) -> Result<(), Error> {
+        attachment.attach(ruby, &this.handle, handler)
+    }
+
+    /// In a process forked from the one of this reactor: closes what it has of its connections.
+    fn abandon(&self) {
+        self.leadership.abandon();
+        connection::forget_all();
+    }
+
     /// Runs jobs on the calling Ruby thread until the reactor is drained.
     fn work(ruby: &Ruby, this: &Self) -> Result<(), Error> {
         worker::work(ruby, &this.handle, &this.leadership, &this.applications)
@@ -208,6 +227,9 @@ pub(crate) fn init(ruby: &Ruby, base: RModule) -> Result<(), Error> {
     class.define_method("drain", method!(Runtime::drain, 2))?;
     class.define_method("listen", method!(Runtime::listen, 3))?;
     class.define_method("listen_raw", method!(Runtime::listen_raw, 2))?;
+    class.define_method("connect", method!(Runtime::connect, 2))?;
+    class.define_method("attach", method!(Runtime::attach, 2))?;
+    class.define_method("abandon", method!(Runtime::abandon, 0))?;
     class.define_method("work", method!(Runtime::work, 0))?;
     class.define_method("push_task", method!(Runtime::push_task, 1))?;
     class.define_method("set_timer", method!(Runtime::set_timer, 2))?;

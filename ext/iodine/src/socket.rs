@@ -206,7 +206,7 @@ fn raw_settings(ruby: &Ruby, given: RHash) -> Result<RawSettings, Error> {
 }
 
 /// `max_pending:` and `write_timeout:`.
-fn write_limits(ruby: &Ruby, given: RHash) -> Result<WriteLimits, Error> {
+pub(crate) fn write_limits(ruby: &Ruby, given: RHash) -> Result<WriteLimits, Error> {
     let mut limits = WriteLimits::default();
     set_max_pending(ruby, given, &mut limits.max_pending)?;
     set_time(ruby, given, "write_timeout", &mut limits.timeout)?;
@@ -228,7 +228,7 @@ fn set_time(ruby: &Ruby, given: RHash, name: &str, field: &mut Duration) -> Resu
 }
 
 /// `None` for nil, 0, and what is no Integer.
-fn number(ruby: &Ruby, given: RHash, name: &str) -> Result<Option<u64>, Error> {
+pub(crate) fn number(ruby: &Ruby, given: RHash, name: &str) -> Result<Option<u64>, Error> {
     match given.get(ruby.to_symbol(name)).and_then(|value| i64::try_convert(value).ok()) {
         None | Some(0) => Ok(None),
         Some(value) => u64::try_from(value)

@@ -25,7 +25,8 @@ pub(crate) struct Live {
 impl Live {
     /// `first` is what the client is told before all else, unless it knows that already.
     pub(super) fn new(client: Client, writes: WriteLimits, first: Option<Event>, turn: &mut Turn) -> Self {
-        let live = Self { client, writes, queued: 0, has_written: true, alive_at: turn.now, finished: false };
+        let has_written = first.is_some();
+        let live = Self { client, writes, queued: 0, has_written, alive_at: turn.now, finished: false };
         if let Some(first) = first {
             live.tell(first, turn);
         }
@@ -75,10 +76,6 @@ impl Live {
         turn.jobs.extend(self.client.push(event));
     }
 
-    pub(super) fn client(&self) -> &Client {
-        &self.client
-    }
-
     pub(super) fn is_finished(&self) -> bool {
         self.finished
     }
@@ -92,6 +89,10 @@ impl Live {
     pub(super) fn silent_too_long_at(&self) -> Option<Instant> {
         let timeout = self.client.timeout();
         (!timeout.is_zero()).then(|| self.alive_at + timeout)
+    }
+
+    pub(super) fn client(&self) -> &Client {
+        &self.client
     }
 
     /// Whether the application works for the client, or is about to.

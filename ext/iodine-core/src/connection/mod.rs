@@ -4,6 +4,7 @@ mod bridge;
 pub(crate) mod gate;
 pub(crate) mod http;
 mod live;
+mod opening;
 mod protocol;
 mod raw;
 mod sse;
@@ -34,6 +35,7 @@ use http::{Http, Waiting};
 use sse::Sse;
 use websocket::WebSocket;
 
+pub use opening::Handshake;
 pub(crate) use protocol::Protocol;
 
 /// How long a closing connection waits for the peer to take the last answer and close as well.
@@ -104,6 +106,8 @@ pub(crate) struct Connection {
     readable: bool,
     /// The socket was not full at the last write.
     writable: bool,
+    /// The peer takes nothing more; what it has sent before is still read.
+    write_failed: bool,
     /// The poll says that the peer has closed its side: reads go on until they return nothing.
     peer_closed: bool,
     /// A read has returned nothing.
@@ -153,6 +157,7 @@ impl Connection {
             out: WriteQueue::default(),
             readable: false,
             writable: true,
+            write_failed: false,
             peer_closed: false,
             ended: false,
             stage: Stage::Open,
@@ -291,7 +296,9 @@ impl Connection {
         let settings = Arc::clone(http.settings());
         let writes = settings.writes();
         self.protocol = match client.protocol() {
-            client::Protocol::WebSocket => Protocol::WebSocket(Box::new(WebSocket::new(client, &settings, turn))),
+            client::Protocol::WebSocket => {
+                Protocol::WebSocket(Box::new(WebSocket::new(client, writes, settings.max_message, turn)))
+            }
             client::Protocol::Sse => Protocol::Sse(Box::new(Sse::new(client, writes, turn))),
             client::Protocol::Raw => Protocol::raw(client, writes, Some(Event::Open), turn),
         };
@@ -304,7 +311,7 @@ impl Connection {
     /// Appends framed bytes of the client.
     pub(crate) fn write_client(&mut self, bytes: Bytes, turn: &Turn) {
         match &mut self.protocol {
-            Protocol::Http(_) | Protocol::Bridge(_) => {}
+            Protocol::Http(_) | Protocol::Bridge(_) | Protocol::Opening(_) => {}
             Protocol::WebSocket(socket) => socket.write(bytes, &mut self.out),
             Protocol::Sse(stream) => stream.write(bytes, turn, &mut self.out),
             Protocol::Raw(raw) => raw.write(bytes, turn, &mut self.out),
@@ -314,7 +321,7 @@ impl Connection {
     /// Appends a message that was published, for a client that is subscribed without a block.
     pub(crate) fn publish(&mut self, encodings: &mut Encodings<'_>, as_binary: bool, turn: &Turn) {
         match &mut self.protocol {
-            Protocol::Http(_) | Protocol::Bridge(_) => {}
+            Protocol::Http(_) | Protocol::Bridge(_) | Protocol::Opening(_) => {}
             Protocol::WebSocket(socket) => socket.publish(encodings.frame(as_binary), &mut self.out),
             Protocol::Sse(stream) => stream.publish(encodings.event(), turn, &mut self.out),
             Protocol::Raw(raw) => raw.publish(encodings.payload(), turn, &mut self.out),
@@ -331,7 +338,7 @@ impl Connection {
     /// The application closes its client.
     pub(crate) fn close_client(&mut self, close: Close, turn: &mut Turn) {
         match &mut self.protocol {
-            Protocol::Http(_) | Protocol::Bridge(_) => {}
+            Protocol::Http(_) | Protocol::Bridge(_) | Protocol::Opening(_) => {}
             Protocol::WebSocket(socket) => socket.close(&close, turn, &mut self.out),
             Protocol::Sse(stream) => stream.close(close, turn),
             Protocol::Raw(raw) => raw.close(close, turn),
@@ -340,8 +347,20 @@ impl Connection {
 
     /// The server stops: the application has to close its client, and may write to it before.
     pub(crate) fn shut_down(&mut self, turn: &mut Turn) {
+        match &mut self.protocol {
+            Protocol::Opening(opening) => opening.shut_down(turn),
+            protocol => {
+                if let Some(live) = protocol.live() {
+                    live.shut_down(turn);
+                }
+            }
+        }
+    }
+
+    /// Has its client forget it, in a process that must not touch it.
+    pub(crate) fn abandon(mut self) {
         if let Some(live) = self.protocol.live() {
-            live.shut_down(turn);
+            live.client().shut();
         }
     }
 
@@ -377,9 +396,21 @@ impl Connection {
             }
             Err(error) => {
                 log::debug!("a connection broke: {error}");
-                Verdict::Close
+                self.fail_writing(&error)
             }
         }
+    }
+
+    /// A peer that takes nothing more may have said something before, and its application is still to be told.
+    fn fail_writing(&mut self, error: &io::Error) -> Verdict {
+        let is_gone = matches!(error.kind(), io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset);
+        if !is_gone || self.protocol.live().is_none() {
+            return Verdict::Close;
+        }
+        self.write_failed = true;
+        self.out = WriteQueue::default();
+        self.readable = true;
+        Verdict::Again
     }
 
     /// The deadline has passed.
@@ -459,6 +490,9 @@ impl Connection {
     }
 
     fn flush(&mut self, now: Instant) -> io::Result<Flushed> {
+        if self.write_failed {
+            self.out = WriteQueue::default();
+        }
         if self.out.is_empty() && !self.stream.wants_write() {
             return Ok(Flushed::All);
         }

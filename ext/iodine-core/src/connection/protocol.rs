@@ -7,6 +7,7 @@ use super::Turn;
 use super::bridge::Bridge;
 use super::http::{Http, Waiting};
 use super::live::Live;
+use super::opening::{Handshake, Opening};
 use super::raw::Raw;
 use super::sse::Sse;
 use super::websocket::WebSocket;
@@ -23,6 +24,8 @@ pub(crate) enum Protocol {
     Sse(Box<Sse>),
     Raw(Box<Raw>),
     Bridge(Box<Bridge>),
+    /// What will be a WebSocket to a server.
+    Opening(Box<Opening>),
 }
 
 impl Protocol {
@@ -35,7 +38,7 @@ impl Protocol {
     pub(super) fn begin(&mut self, identity: Option<Identity>, turn: &mut Turn) {
         match self {
             Self::Http(http) => http.identify(identity.map(Arc::new)),
-            Self::WebSocket(_) | Self::Sse(_) | Self::Bridge(_) => {}
+            Self::WebSocket(_) | Self::Sse(_) | Self::Bridge(_) | Self::Opening(_) => {}
             Self::Raw(raw) => raw.begin(turn),
         }
     }
@@ -45,11 +48,16 @@ impl Protocol {
         Self::Raw(Box::new(Raw::new(client, writes, first, turn)))
     }
 
+    /// What becomes a WebSocket by `handshake`, whose request is on its way.
+    pub(crate) fn opening(client: Client, writes: WriteLimits, handshake: Handshake, turn: &mut Turn) -> Self {
+        Self::Opening(Box::new(Opening::new(client, writes, handshake, turn)))
+    }
+
     /// HTTP, unless that has ended.
     pub(super) fn http(&mut self) -> Option<&mut Http> {
         match self {
             Self::Http(http) => Some(http),
-            Self::WebSocket(_) | Self::Sse(_) | Self::Raw(_) | Self::Bridge(_) => None,
+            Self::WebSocket(_) | Self::Sse(_) | Self::Raw(_) | Self::Bridge(_) | Self::Opening(_) => None,
         }
     }
 
@@ -60,6 +68,7 @@ impl Protocol {
             Self::WebSocket(socket) => Some(&mut socket.live),
             Self::Sse(stream) => Some(&mut stream.live),
             Self::Raw(raw) => Some(&mut raw.live),
+            Self::Opening(opening) => Some(&mut opening.live),
         }
     }
 
@@ -71,6 +80,12 @@ impl Protocol {
             Self::Sse(_) => {}
             Self::Raw(raw) => raw.receive(data, turn),
             Self::Bridge(bridge) => bridge.receive(data, turn),
+            Self::Opening(opening) => {
+                if let Some((socket, frames)) = opening.receive(data, turn) {
+                    *self = Self::WebSocket(Box::new(socket));
+                    self.receive(id, &frames, turn, out);
+                }
+            }
         }
     }
 
@@ -82,6 +97,7 @@ impl Protocol {
             Self::Sse(stream) => stream.end_of_input(turn),
             Self::Raw(raw) => raw.end_of_input(turn),
             Self::Bridge(bridge) => bridge.end_of_input(turn),
+            Self::Opening(opening) => opening.end_of_input(turn),
         }
     }
 
@@ -93,6 +109,7 @@ impl Protocol {
             Self::Sse(stream) => !stream.live.is_finished(),
             Self::Raw(raw) => raw.wants_input(),
             Self::Bridge(bridge) => bridge.wants_input(),
+            Self::Opening(opening) => !opening.live.is_finished(),
         }
     }
 
@@ -104,6 +121,7 @@ impl Protocol {
             Self::Sse(stream) => stream.live.is_finished(),
             Self::Raw(raw) => raw.live.is_finished(),
             Self::Bridge(bridge) => bridge.is_finished(),
+            Self::Opening(opening) => opening.live.is_finished(),
         }
     }
 
@@ -112,7 +130,7 @@ impl Protocol {
         match self {
             Self::Http(http) => http.has_unread(),
             Self::WebSocket(socket) => socket.unread,
-            Self::Sse(_) => false,
+            Self::Sse(_) | Self::Opening(_) => false,
             Self::Raw(_) | Self::Bridge(_) => true,
         }
     }
@@ -121,7 +139,7 @@ impl Protocol {
     pub(super) fn is_idle(&self) -> bool {
         match self {
             Self::Http(http) => http.waiting() == Waiting::Idle,
-            Self::WebSocket(_) | Self::Sse(_) | Self::Raw(_) => false,
+            Self::WebSocket(_) | Self::Sse(_) | Self::Raw(_) | Self::Opening(_) => false,
             // As with a socket that was handed over: the process does not wait for it.
             Self::Bridge(_) => true,
         }
@@ -135,6 +153,7 @@ impl Protocol {
             Self::Sse(stream) => stream.deadline(),
             Self::Raw(raw) => raw.deadline(),
             Self::Bridge(_) => None,
+            Self::Opening(opening) => Some(opening.deadline()),
         }
     }
 
@@ -146,6 +165,7 @@ impl Protocol {
             Self::Sse(stream) => stream.time_out(turn, out),
             Self::Raw(raw) => raw.time_out(turn),
             Self::Bridge(_) => {}
+            Self::Opening(opening) => opening.time_out(turn),
         }
     }
 
@@ -157,6 +177,7 @@ impl Protocol {
             Self::Sse(stream) => stream.live.writes(),
             Self::Raw(raw) => raw.live.writes(),
             Self::Bridge(bridge) => bridge.writes(),
+            Self::Opening(opening) => opening.live.writes(),
         }
     }
 }

@@ -20,7 +20,9 @@ pub(crate) struct Raw {
 impl Raw {
     /// `first` is what the client is told first, unless it knows that already.
     pub(super) fn new(client: Client, writes: WriteLimits, first: Option<Event>, turn: &mut Turn) -> Self {
-        Self { live: Live::new(client, writes, first, turn), greeting: None }
+        let mut live = Live::new(client, writes, first, turn);
+        live.note_written();
+        Self { live, greeting: None }
     }
 
     /// One that begins with a handshake. Its client is told nothing before that is done.
@@ -32,6 +34,7 @@ impl Raw {
     pub(super) fn begin(&mut self, turn: &mut Turn) {
         if let Some(first) = self.greeting.take() {
             self.live.tell(first, turn);
+            self.live.note_written();
         }
     }
 

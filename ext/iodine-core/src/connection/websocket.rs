@@ -4,14 +4,14 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use iodine_proto::websocket::{
-    Close, Error, Event as Frame, Kind, Publication, Reader, Role, encode_close, encode_ping, encode_pong,
+    Close, Error, Event as Frame, Kind, MaskKey, Publication, Reader, Role, encode_close, encode_ping, encode_pong,
 };
 
 use super::Turn;
 use super::live::Live;
 use crate::client::{Client, Event, abnormal};
 use crate::net::write_queue::WriteQueue;
-use crate::settings::HttpSettings;
+use crate::settings::WriteLimits;
 
 /// How long the peer has to answer a close frame.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(3);
@@ -34,9 +34,10 @@ enum Stage {
 }
 
 impl WebSocket {
-    pub(super) fn new(client: Client, settings: &HttpSettings, turn: &mut Turn) -> Self {
-        let reader = Reader::new(Role::Server, settings.max_message, client.deflate());
-        let live = Live::new(client, settings.writes(), Some(Event::Open), turn);
+    /// A WebSocket on which no frame has been sent in either direction.
+    pub(super) fn new(client: Client, writes: WriteLimits, max_message: usize, turn: &mut Turn) -> Self {
+        let reader = Reader::new(client.role(), max_message, client.deflate());
+        let live = Live::new(client, writes, Some(Event::Open), turn);
         Self { live, reader, stage: Stage::Open, unread: false }
     }
 
@@ -60,7 +61,7 @@ impl WebSocket {
         if self.is_closing() || self.live.is_finished() {
             return;
         }
-        push(out, |frame| encode_close(close.code, &close.reason, None, frame));
+        self.push(out, |mask, frame| encode_close(close.code, &close.reason, mask, frame));
         self.stage = Stage::Closing(turn.now + CLOSE_TIMEOUT);
     }
 
@@ -77,7 +78,10 @@ impl WebSocket {
         if self.is_closing() {
             return;
         }
-        if self.live.client().deflate().is_some() {
+        if self.live.client().role() == Role::Client {
+            // Each frame of a client has a mask of its own.
+            self.live.client().send_message(publication.kind(), publication.payload());
+        } else if self.live.client().deflate().is_some() {
             self.live.client().send_publication(publication);
         } else {
             self.live.publish(publication.plain(), out);
@@ -104,7 +108,7 @@ impl WebSocket {
             // The application is behind, so nothing is read: whether the peer is silent is not known.
             Stage::Open | Stage::Pinged if self.live.is_backed_up() => self.live.alive_at = turn.now,
             Stage::Open => {
-                push(out, |frame| encode_ping(b"", None, frame));
+                self.push(out, |mask, frame| encode_ping(b"", mask, frame));
                 self.stage = Stage::Pinged;
                 self.live.alive_at = turn.now;
                 self.live.note_written();
@@ -121,12 +125,14 @@ impl WebSocket {
         match frame {
             Frame::Text(data) => self.on_message(Kind::Text, data, turn),
             Frame::Binary(data) => self.on_message(Kind::Binary, data, turn),
-            Frame::Ping(data) if !self.is_closing() => push(out, |frame| encode_pong(&data, None, frame)),
+            Frame::Ping(data) if !self.is_closing() => self.push(out, |mask, frame| encode_pong(&data, mask, frame)),
             Frame::Ping(_) | Frame::Pong(_) => {}
             Frame::Close(close) => {
                 if !self.is_closing() {
-                    push(out, |frame| encode_close(close.code, "", None, frame));
+                    self.push(out, |mask, frame| encode_close(close.code, "", mask, frame));
                 }
+                // The server is the one to close the connection (RFC 6455 section 7.1.1).
+                self.unread = self.live.client().role() == Role::Client;
                 self.live.finish(close, turn);
             }
         }
@@ -143,7 +149,7 @@ impl WebSocket {
         log::debug!("a WebSocket is closed: {error}");
         let close = Close { code: error.close_code(), reason: error.to_string() };
         if !self.is_closing() {
-            push(out, |frame| encode_close(close.code, &close.reason, None, frame));
+            self.push(out, |mask, frame| encode_close(close.code, &close.reason, mask, frame));
         }
         self.unread = true;
         self.live.finish(close, turn);
@@ -152,10 +158,10 @@ impl WebSocket {
     fn is_closing(&self) -> bool {
         matches!(self.stage, Stage::Closing(_))
     }
-}
 
-fn push(out: &mut WriteQueue, encode: impl FnOnce(&mut Vec<u8>)) {
-    let mut frame = Vec::new();
-    encode(&mut frame);
-    out.push(&frame);
+    fn push(&self, out: &mut WriteQueue, encode: impl FnOnce(Option<MaskKey>, &mut Vec<u8>)) {
+        let mut frame = Vec::new();
+        encode(self.live.client().mask(), &mut frame);
+        out.push(&frame);
+    }
 }

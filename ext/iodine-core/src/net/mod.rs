@@ -3,6 +3,7 @@
 pub mod address;
 pub(crate) mod file;
 pub mod listener;
+pub mod remote;
 pub(crate) mod socket;
 pub(crate) mod stream;
 pub mod tls;

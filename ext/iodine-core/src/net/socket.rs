@@ -1,25 +1,56 @@
-//! A connected socket of any kind.
+//! A connected socket of any kind, or what else bytes go through.
 
 use std::io::{self, IoSlice, Read, Write};
 use std::net::Shutdown;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 use mio::event::Source;
 use mio::net::{TcpStream, UnixStream};
+use mio::unix::SourceFd;
 use mio::{Interest, Registry, Token};
 
 /// A non-blocking socket for bytes as they are on the wire.
 pub(crate) enum Socket {
     Tcp(TcpStream),
     Unix(UnixStream),
+    /// What the application has attached: a socket, a pipe, a terminal.
+    Other(OwnedFd),
 }
 
 impl Socket {
+    /// Anything that can be polled.
+    ///
+    /// # Errors
+    /// When it cannot be made non-blocking.
+    pub(crate) fn attach(descriptor: OwnedFd) -> io::Result<Self> {
+        rustix::io::ioctl_fionbio(&descriptor, true)?;
+        Ok(Self::Other(descriptor))
+    }
+
+    /// Whether the connection stands.
+    ///
+    /// # Errors
+    /// Why it does not, and will not.
+    pub(crate) fn is_connected(&self) -> io::Result<bool> {
+        let (error, peer) = match self {
+            Self::Tcp(stream) => (stream.take_error()?, stream.peer_addr().map(drop)),
+            Self::Unix(stream) => (stream.take_error()?, stream.peer_addr().map(drop)),
+            Self::Other(_) => (None, Ok(())),
+        };
+        match (error, peer) {
+            (Some(error), _) => Err(error),
+            (None, Ok(())) => Ok(true),
+            (None, Err(error)) if error.kind() == io::ErrorKind::NotConnected => Ok(false),
+            (None, Err(error)) => Err(error),
+        }
+    }
+
     /// Tells the peer that nothing more will be written.
     pub(crate) fn shutdown_write(&self) -> io::Result<()> {
         match self {
             Self::Tcp(stream) => stream.shutdown(Shutdown::Write),
             Self::Unix(stream) => stream.shutdown(Shutdown::Write),
+            Self::Other(descriptor) => Ok(rustix::net::shutdown(descriptor, rustix::net::Shutdown::Write)?),
         }
     }
 
@@ -29,15 +60,22 @@ impl Socket {
         match self {
             Self::Tcp(stream) => stream.register(registry, token, interest),
             Self::Unix(stream) => stream.register(registry, token, interest),
+            Self::Other(descriptor) => SourceFd(&descriptor.as_raw_fd()).register(registry, token, interest),
+        }
+    }
+
+    /// Watches no longer.
+    pub(crate) fn deregister(&mut self, registry: &Registry) -> io::Result<()> {
+        match self {
+            Self::Tcp(stream) => stream.deregister(registry),
+            Self::Unix(stream) => stream.deregister(registry),
+            Self::Other(descriptor) => SourceFd(&descriptor.as_raw_fd()).deregister(registry),
         }
     }
 
     /// A second descriptor of the socket, which is no longer watched under the first.
     pub(crate) fn release(&mut self, registry: &Registry) -> io::Result<OwnedFd> {
-        match self {
-            Self::Tcp(stream) => stream.deregister(registry)?,
-            Self::Unix(stream) => stream.deregister(registry)?,
-        }
+        self.deregister(registry)?;
         self.as_fd().try_clone_to_owned()
     }
 }
@@ -47,6 +85,7 @@ impl Read for Socket {
         match self {
             Self::Tcp(stream) => stream.read(buffer),
             Self::Unix(stream) => stream.read(buffer),
+            Self::Other(descriptor) => Ok(rustix::io::read(descriptor, buffer)?),
         }
     }
 }
@@ -56,6 +95,7 @@ impl Write for Socket {
         match self {
             Self::Tcp(stream) => stream.write(bytes),
             Self::Unix(stream) => stream.write(bytes),
+            Self::Other(descriptor) => Ok(rustix::io::write(descriptor, bytes)?),
         }
     }
 
@@ -63,6 +103,7 @@ impl Write for Socket {
         match self {
             Self::Tcp(stream) => stream.write_vectored(slices),
             Self::Unix(stream) => stream.write_vectored(slices),
+            Self::Other(descriptor) => Ok(rustix::io::writev(descriptor, slices)?),
         }
     }
 
@@ -76,6 +117,7 @@ impl AsFd for Socket {
         match self {
             Self::Tcp(stream) => stream.as_fd(),
             Self::Unix(stream) => stream.as_fd(),
+            Self::Other(descriptor) => descriptor.as_fd(),
         }
     }
 }

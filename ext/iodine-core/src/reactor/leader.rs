@@ -121,6 +121,13 @@ impl Leadership {
         }
     }
 
+    /// In a process forked from the one that ran the reactor: closes what it has of its sockets.
+    pub fn abandon(&self) {
+        if let Some(reactor) = &mut self.state().reactor {
+            reactor.abandon();
+        }
+    }
+
     /// Makes a leader in its turn ask its `interrupted` again.
     pub fn interrupt(&self) {
         self.handle.nudge();

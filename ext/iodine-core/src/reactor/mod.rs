@@ -3,11 +3,13 @@
 //! A turn: poll, accept and read, carry out commands, look at the alarms, write each touched connection once, hand the
 //! jobs over. Nothing in a turn waits but the poll. Who runs the turns is the business of [`leader`].
 
+mod dials;
 pub mod leader;
 mod publish;
 pub(crate) mod timer;
 
 use std::io;
+use std::os::fd::OwnedFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -19,7 +21,7 @@ use mio::net::UnixStream;
 use mio::{Events, Poll, Token, Waker};
 use slab::Slab;
 
-use crate::client::{self, Client, Event as ClientEvent, abnormal};
+use crate::client::{self, Client, Event as ClientEvent, broken};
 use crate::connection::gate::Gate;
 use crate::connection::http::Http;
 use crate::connection::{Connection, Protocol, Turn, Verdict};
@@ -27,11 +29,15 @@ use crate::exchange::Exchange;
 use crate::handle::{Command, Drain, Handle};
 use crate::jobs::{Job, JobQueue};
 use crate::net::Listener;
+use crate::net::socket::Socket;
 use crate::net::stream::Stream;
-use crate::settings::{ListenerSettings, RawSettings};
+use crate::settings::{ListenerSettings, RawSettings, WriteLimits};
+use dials::{DIALS, Dialed, Dials};
 use publish::Hub;
 use timer::{Alarm, Alarms};
 
+pub use crate::connection::Handshake;
+pub use dials::Connect;
 pub use timer::TimerId;
 
 /// One read takes at most this much.
@@ -48,6 +54,9 @@ const ROUSE: Duration = Duration::from_millis(1);
 const HELD_HEAD: Duration = Duration::from_millis(5);
 /// How soon to look again whether the application's threads have become idle, when somebody waits for that.
 const IDLE_CHECK: Duration = Duration::from_millis(5);
+
+/// What a client is told that was to be connected when the process was told to stop.
+const STOPPING: &str = "the process stops";
 
 const WAKER: Token = Token(0);
 /// Listeners have the tokens from 1, connections those from here.
@@ -77,6 +86,7 @@ pub struct Reactor {
     jobs: Arc<JobQueue>,
     listeners: Vec<Accepting>,
     connections: Slab<Connection>,
+    dials: Dials,
     generation: u32,
     alarms: Alarms,
     hub: Hub,
@@ -116,6 +126,7 @@ impl Reactor {
             poll,
             listeners: Vec::new(),
             connections: Slab::new(),
+            dials: Dials::default(),
             generation: 0,
             alarms: Alarms::default(),
             hub: Hub::default(),
@@ -159,9 +170,18 @@ impl Reactor {
         self.turn.now
     }
 
+    /// Lets go of all sockets without a word to peers or application: in a forked process they are the parent's.
+    fn abandon(&mut self) {
+        self.listeners.clear();
+        self.connections.drain().for_each(Connection::abandon);
+        self.dials.end().into_iter().for_each(|connect| connect.client.shut());
+        self.handle.receive(&mut self.commands);
+        self.commands.clear();
+    }
+
     /// Whether it has drained: there is nothing left to run it for.
     pub(crate) fn is_over(&self) -> bool {
-        self.turn.draining && self.connections.is_empty()
+        self.turn.draining && self.connections.is_empty() && self.dials.is_empty()
     }
 
     fn poll(&mut self) -> io::Result<()> {
@@ -217,6 +237,7 @@ impl Reactor {
                     accepting.ready = true;
                 }
             }
+            Token(token) if token >= DIALS => self.look_at_dial(token - DIALS),
             Token(token) => {
                 let Some(connection) = self.connections.get_mut(token - CONNECTIONS) else { return };
                 connection.note(event);
@@ -263,7 +284,7 @@ impl Reactor {
                     match &accepting.listener.settings {
                         ListenerSettings::Http(settings) => {
                             let http = Http::new(Arc::clone(settings), listener, peer);
-                            self.open(stream, |_, _| Protocol::Http(Box::new(http)));
+                            self.open_or_log(stream, |_, _| Protocol::Http(Box::new(http)));
                         }
                         &ListenerSettings::Raw(settings) => self.open_raw(stream, listener, settings),
                     }
@@ -296,7 +317,7 @@ impl Reactor {
         client.want_drained(true);
         let first = ClientEvent::Accepted(listener);
         let is_handshaking = stream.is_handshaking();
-        self.open(stream, |id, turn| {
+        self.open_or_log(stream, |id, turn| {
             client.connect(id);
             match is_handshaking {
                 true => Protocol::raw_after_handshake(client, settings.writes, first, turn),
@@ -305,17 +326,86 @@ impl Reactor {
         });
     }
 
-    fn open(&mut self, mut stream: Stream, protocol: impl FnOnce(ConnectionId, &mut Turn) -> Protocol) {
+    fn open_or_log(&mut self, stream: Stream, protocol: impl FnOnce(ConnectionId, &mut Turn) -> Protocol) {
+        if let Err(error) = self.open(stream, protocol) {
+            log::error!("a connection cannot be watched: {error}");
+        }
+    }
+
+    fn open(
+        &mut self,
+        mut stream: Stream,
+        protocol: impl FnOnce(ConnectionId, &mut Turn) -> Protocol,
+    ) -> io::Result<ConnectionId> {
         let entry = self.connections.vacant_entry();
         let index = entry.key();
-        if let Err(error) = stream.register(self.poll.registry(), Token(CONNECTIONS + index)) {
-            log::error!("a connection cannot be watched: {error}");
-            return;
-        }
+        stream.register(self.poll.registry(), Token(CONNECTIONS + index))?;
         self.generation = self.generation.wrapping_add(1);
         let id = ConnectionId { index: index as u32, generation: self.generation };
         entry.insert(Connection::new(id, stream, protocol(id, &mut self.turn), self.turn.now));
         self.touch(id);
+        Ok(id)
+    }
+
+    fn attach(&mut self, descriptor: OwnedFd, client: Client, writes: WriteLimits) {
+        let opened = Socket::attach(descriptor).and_then(|socket| {
+            self.open(Stream::Plain(socket), |id, turn| {
+                client.connect(id);
+                Protocol::raw(client.clone(), writes, None, turn)
+            })
+        });
+        if let Err(error) = opened {
+            log::error!("a descriptor cannot be attached: {error}");
+            self.refuse(&client, &error.to_string());
+        }
+    }
+
+    fn connect(&mut self, connect: Box<Connect>) {
+        if self.turn.draining {
+            return self.refuse(&connect.client, STOPPING);
+        }
+        let dialed = self.dials.start(connect, self.turn.now, self.poll.registry());
+        self.go_on(dialed);
+    }
+
+    fn look_at_dial(&mut self, number: usize) {
+        let dialed = self.dials.look(number, self.turn.now, self.poll.registry());
+        self.go_on(dialed);
+    }
+
+    fn go_on(&mut self, dialed: Dialed) {
+        match dialed {
+            Dialed::Wait(number, until) => self.alarms.set(until, Alarm::Dial(number)),
+            Dialed::Connected(connect, socket) => self.open_connected(*connect, socket),
+            Dialed::Failed(connect, reason) => {
+                log::info!("could not connect to {reason}");
+                self.refuse(&connect.client, &reason);
+            }
+            Dialed::Nothing => {}
+        }
+    }
+
+    fn open_connected(&mut self, connect: Connect, socket: Socket) {
+        let Connect { client, writes, mut handshake, .. } = connect;
+        let request = handshake.as_mut().map(|handshake| std::mem::take(&mut handshake.request)).unwrap_or_default();
+        let opened = self.open(Stream::Plain(socket), |id, turn| {
+            client.connect(id);
+            match handshake {
+                Some(handshake) => Protocol::opening(client.clone(), writes, handshake, turn),
+                None => Protocol::raw(client.clone(), writes, Some(ClientEvent::Open), turn),
+            }
+        });
+        match opened {
+            Ok(id) => self.with(id, |connection| connection.write(request.into())),
+            Err(error) => self.refuse(&client, &error.to_string()),
+        }
+    }
+
+    /// There will be no connection.
+    fn refuse(&mut self, client: &Client, reason: &str) {
+        client.shut();
+        self.turn.jobs.extend(client.push(ClientEvent::Close(broken(reason))));
+        self.turn.left.push(client.clone());
     }
 
     fn carry_out_commands(&mut self) {
@@ -340,6 +430,8 @@ impl Reactor {
             Command::Upgrade(exchange, client) => self.upgrade(exchange, client),
             Command::WriteClient(client, bytes) => self.write_client(&client, bytes),
             Command::CloseClient(client, close) => self.close_client(&client, close),
+            Command::Attach(descriptor, client, writes) => self.attach(descriptor, client, writes),
+            Command::Connect(connect) => self.connect(connect),
             Command::Review(client) => self.review(&client),
             Command::PubSub(request) => self.carry_out_request(request),
             Command::Abort(id) => self.close(id),
@@ -403,9 +495,7 @@ impl Reactor {
                 reactor.turn.exchanges.put(exchange);
             }),
             None => {
-                client.shut();
-                self.turn.jobs.extend(client.push(ClientEvent::Close(abnormal())));
-                self.turn.left.push(client);
+                self.refuse(&client, "");
             }
         }
     }
@@ -452,6 +542,9 @@ impl Reactor {
         self.turn.draining = true;
         self.alarms.set(self.turn.now + times.patience.min(times.deadline), Alarm::Idle);
         self.alarms.set(self.turn.now + times.deadline, Alarm::Drain);
+        for connect in self.dials.end() {
+            self.refuse(&connect.client, STOPPING);
+        }
         for id in self.all() {
             if let Some(connection) = find(&mut self.connections, id) {
                 connection.shut_down(&mut self.turn);
@@ -475,6 +568,7 @@ impl Reactor {
                 Alarm::Connection(id) => self.check_deadline(id, at),
                 Alarm::Timer(id) => self.turn.jobs.push(Job::Timer(id)),
                 Alarm::Head(id) => self.with(id, Connection::release_head),
+                Alarm::Dial(number) => self.look_at_dial(number),
                 Alarm::Accept => self.listeners.iter_mut().for_each(|accepting| accepting.ready = true),
                 Alarm::Idle => self.close_idle(),
                 Alarm::Drain => self.cut_off(),
@@ -568,7 +662,7 @@ impl Reactor {
         else {
             return self.close(id);
         };
-        self.open(ours.into(), |_, _| protocol);
+        self.open_or_log(ours.into(), |_, _| protocol);
         // It may not have been possible to watch the pair.
         if find(&mut self.connections, pair).is_none() {
             return self.close(id);

@@ -19,6 +19,8 @@ pub(crate) enum Alarm {
     Timer(TimerId),
     /// The head of a produced response has waited long enough for its body.
     Head(ConnectionId),
+    /// A connection that is asked for has not come about.
+    Dial(usize),
     /// Accepting was put off because no descriptor was left.
     Accept,
     /// Idle connections have been waited for long enough while draining.

@@ -97,6 +97,11 @@ impl Publication {
         self.plain.clone()
     }
 
+    /// What the message consists of.
+    pub fn kind(&self) -> Kind {
+        self.kind
+    }
+
     /// The message without its frame.
     pub fn payload(&self) -> &[u8] {
         &self.plain[self.payload..]

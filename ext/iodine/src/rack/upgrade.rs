@@ -80,7 +80,8 @@ impl Upgrade {
         match Handler::new(self.handler) {
             Ok(handler) => {
                 write_refusal(refusal, &mut exchange);
-                let ended = self.notify(context, None).and(connection::refuse(context.ruby, handler, context.env));
+                let ended =
+                    self.notify(context, None).and(connection::refuse(context.ruby, handler, Some(context.env)));
                 (Outcome::Answered(exchange), ended)
             }
             Err(error) => self.fail(context, exchange, error),

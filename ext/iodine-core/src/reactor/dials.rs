@@ -1,0 +1,145 @@
+//! Connections that the application asks for, until they stand.
+
+use std::fmt::Display;
+use std::io;
+use std::time::{Duration, Instant};
+use std::vec::IntoIter;
+
+use mio::{Registry, Token};
+use slab::Slab;
+
+use crate::client::Client;
+use crate::connection::Handshake;
+use crate::net::remote::Remote;
+use crate::net::socket::Socket;
+use crate::settings::WriteLimits;
+
+/// A connection that is asked for.
+pub struct Connect {
+    /// Where to; tried in turn until one takes the connection.
+    pub remotes: Vec<Remote>,
+    /// How long that may take for all of them. Each has its share of what is left.
+    pub timeout: Duration,
+    /// Whom the connection is for.
+    pub client: Client,
+    /// What may wait for the peer.
+    pub writes: WriteLimits,
+    /// How it becomes a WebSocket; none for a raw connection.
+    pub handshake: Option<Handshake>,
+}
+
+/// Those that are under way.
+#[derive(Default)]
+pub(super) struct Dials(Slab<Dial>);
+
+struct Dial {
+    connect: Box<Connect>,
+    left: IntoIter<Remote>,
+    /// When the last one has had its turn.
+    ends_at: Instant,
+    attempt: Option<Attempt>,
+    /// Why the one before has failed.
+    reason: String,
+}
+
+struct Attempt {
+    remote: Remote,
+    socket: Socket,
+    /// When it is the next one's turn.
+    deadline: Instant,
+}
+
+/// How it goes on.
+pub(super) enum Dialed {
+    /// Look at this number again at that time, or when there is an event.
+    Wait(usize, Instant),
+    /// It stands. The socket is not watched.
+    Connected(Box<Connect>, Socket),
+    /// No place has taken the connection; why not the last one.
+    Failed(Box<Connect>, String),
+    /// It is over already.
+    Nothing,
+}
+
+impl Dials {
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Begins to connect.
+    pub(super) fn start(&mut self, mut connect: Box<Connect>, now: Instant, registry: &Registry) -> Dialed {
+        let left = std::mem::take(&mut connect.remotes).into_iter();
+        let ends_at = now + connect.timeout;
+        let dial = Dial { connect, left, ends_at, attempt: None, reason: "there is no address".to_owned() };
+        let number = self.0.insert(dial);
+        self.go_on(number, now, registry)
+    }
+
+    /// Looks how far it is.
+    pub(super) fn look(&mut self, number: usize, now: Instant, registry: &Registry) -> Dialed {
+        let Some(dial) = self.0.get_mut(number) else { return Dialed::Nothing };
+        let Some(mut attempt) = dial.attempt.take() else { return Dialed::Nothing };
+        let connected = attempt.socket.is_connected();
+        if matches!(connected, Ok(false)) && now < attempt.deadline {
+            let deadline = attempt.deadline;
+            dial.attempt = Some(attempt);
+            return Dialed::Wait(number, deadline);
+        }
+        if let Err(error) = attempt.socket.deregister(registry) {
+            log::debug!("a socket could not be taken out of the poll: {error}");
+        }
+        match connected {
+            Ok(true) => return Dialed::Connected(self.0.remove(number).connect, attempt.socket),
+            Ok(false) => dial.note(&attempt.remote, &"no answer in time"),
+            Err(error) => dial.note(&attempt.remote, &error),
+        }
+        self.go_on(number, now, registry)
+    }
+
+    /// Ends them all; gives back what was asked for.
+    pub(super) fn end(&mut self) -> Vec<Connect> {
+        self.0.drain().map(|dial| *dial.connect).collect()
+    }
+
+    fn go_on(&mut self, number: usize, now: Instant, registry: &Registry) -> Dialed {
+        match self.0[number].try_next(number, now, registry) {
+            Some(deadline) => Dialed::Wait(number, deadline),
+            None => {
+                let dial = self.0.remove(number);
+                Dialed::Failed(dial.connect, dial.reason)
+            }
+        }
+    }
+}
+
+impl Dial {
+    /// Begins to connect to the next place that does not fail at once; until when it has time. `None`: there is none.
+    fn try_next(&mut self, number: usize, now: Instant, registry: &Registry) -> Option<Instant> {
+        while let Some(remote) = self.left.next() {
+            match begin(&remote, number, registry) {
+                Ok(socket) => {
+                    let share = self.ends_at.saturating_duration_since(now) / (self.left.len() as u32 + 1);
+                    let deadline = now + share;
+                    self.attempt = Some(Attempt { remote, socket, deadline });
+                    return Some(deadline);
+                }
+                Err(error) => self.note(&remote, &error),
+            }
+        }
+        None
+    }
+
+    fn note(&mut self, remote: &Remote, reason: &dyn Display) {
+        self.reason = format!("{remote}: {reason}");
+        log::debug!("could not connect to {}", self.reason);
+    }
+}
+
+fn begin(remote: &Remote, number: usize, registry: &Registry) -> io::Result<Socket> {
+    let mut socket = remote.connect()?;
+    socket.register(registry, Token(DIALS + number))?;
+    Ok(socket)
+}
+
+/// Their tokens are those from here on.
+pub(super) const DIALS: usize = 1 << (usize::BITS - 1);
