@@ -5,6 +5,7 @@
 
 use std::cell::{RefCell, RefMut};
 use std::ffi::c_void;
+use std::os::fd::{AsRawFd, BorrowedFd};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::ptr;
 use std::thread;
@@ -45,6 +46,21 @@ pub(crate) fn check_interrupts(_ruby: &Ruby) -> Result<(), Error> {
     magnus::rb_sys::protect(|| {
         // SAFETY: the lock is held, and a jump out of here is caught by `protect`; no Rust value is in between.
         unsafe { rb_sys::rb_thread_check_ints() };
+        rb_sys::Qnil as rb_sys::VALUE
+    })
+    .map(drop)
+}
+
+/// Waits until `fd` can be read. Of all ways to wait without the lock this is the one in which Ruby itself looks for
+/// signals, whatever its other threads do: the one for the main thread, which may have to wait for long.
+///
+/// # Errors
+/// When an interrupt raises or ends the thread; to be returned to Ruby.
+pub(crate) fn wait_readable(_ruby: &Ruby, fd: BorrowedFd<'_>) -> Result<(), Error> {
+    magnus::rb_sys::protect(|| {
+        // SAFETY: the lock is held, the descriptor is borrowed for as long as the call lasts, and a jump out of here is
+        // caught by `protect`; no Rust value is in between.
+        unsafe { rb_sys::rb_thread_wait_fd(fd.as_raw_fd()) };
         rb_sys::Qnil as rb_sys::VALUE
     })
     .map(drop)

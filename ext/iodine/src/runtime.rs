@@ -1,9 +1,9 @@
 //! `Iodine::Base::Reactor`: the core's reactor as Ruby's lifecycle code drives it.
 
 use std::io;
+use std::os::fd::{AsFd, OwnedFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
@@ -13,6 +13,7 @@ use iodine_core::reactor::leader::Leadership;
 use iodine_core::reactor::{Exit, Reactor, TimerId};
 use magnus::prelude::*;
 use magnus::{Error, RHash, RModule, Ruby, Value, function, method};
+use rustix::pipe::PipeFlags;
 
 use crate::attachment::Attachment;
 use crate::connection;
@@ -36,17 +37,15 @@ const LONGEST: Duration = Duration::from_secs(366 * 24 * 3600);
 
 /// The reactor's own thread.
 #[derive(Default)]
-struct Guardian {
-    state: Mutex<State>,
-    changed: Condvar,
-}
+struct Guardian(Mutex<State>);
 
 #[derive(Default)]
 enum State {
     /// Not started, or paused.
     #[default]
     Away,
-    Running(Option<JoinHandle<()>>),
+    /// The descriptor can be read once that has changed.
+    Running(Option<JoinHandle<()>>, Arc<OwnedFd>),
     /// The reactor has drained, or failed.
     Over,
 }
@@ -77,19 +76,18 @@ impl Runtime {
             return Ok(());
         }
         let (guardian, leadership) = (Arc::clone(&this.guardian), Arc::clone(&this.leadership));
-        let spawned = thread::Builder::new().name("iodine-reactor".into()).spawn(move || guardian.serve(&leadership));
-        let thread = spawned.map_err(|error| {
+        let (thread, end) = spawn(guardian, leadership).map_err(|error| {
             let message = format!("the reactor's thread could not be started: {error}");
             Error::new(ruby.exception_runtime_error(), message)
         })?;
-        *state = State::Running(Some(thread));
+        *state = State::Running(Some(thread), Arc::new(end));
         Ok(())
     }
 
     /// Stops the reactor's thread and keeps its state, so that the process may fork.
     fn pause(ruby: &Ruby, this: &Self) -> Result<(), Error> {
         let thread = match &mut *this.guardian.lock() {
-            State::Running(thread) => thread.take(),
+            State::Running(thread, _) => thread.take(),
             State::Away | State::Over => return Ok(()),
         };
         this.handle.pause();
@@ -166,9 +164,16 @@ impl Runtime {
     }
 }
 
+/// Starts the thread. The descriptor can be read when it has left the reactor.
+fn spawn(guardian: Arc<Guardian>, leadership: Arc<Leadership>) -> io::Result<(JoinHandle<()>, OwnedFd)> {
+    let (end, told) = rustix::pipe::pipe_with(PipeFlags::CLOEXEC)?;
+    let thread = thread::Builder::new().name("iodine-reactor".into());
+    Ok((thread.spawn(move || guardian.serve(&leadership, &told))?, end))
+}
+
 impl Guardian {
-    /// The thread.
-    fn serve(&self, leadership: &Leadership) {
+    /// The thread. `end` is written to when it has left the reactor.
+    fn serve(&self, leadership: &Leadership, end: &OwnedFd) {
         let exit = catch_unwind(AssertUnwindSafe(|| leadership.guard()));
         let next = match exit {
             Ok(Ok(Exit::Paused)) => State::Away,
@@ -176,33 +181,27 @@ impl Guardian {
             Ok(Err(error)) => failed(&error),
             Err(_) => failed(&io::Error::other("panic")),
         };
-        *self.lock() = next;
-        self.changed.notify_all();
+        let mut state = self.lock();
+        // Before the state changes, with which the other end of the pipe may go.
+        if let Err(error) = rustix::io::write(end, &[0]) {
+            log::error!("the end of the reactor's thread could not be told: {error}");
+        }
+        *state = next;
     }
 
     /// Waits, without the lock, until the thread has left the reactor.
     fn wait(&self, ruby: &Ruby) -> Result<(), Error> {
-        while matches!(*self.lock(), State::Running(_)) {
-            let interrupted = AtomicBool::new(false);
-            let work = || {
-                let mut state = self.lock();
-                while matches!(*state, State::Running(_)) && !interrupted.load(Ordering::SeqCst) {
-                    state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
-                }
+        loop {
+            let end = match &*self.lock() {
+                State::Running(_, end) => Arc::clone(end),
+                State::Away | State::Over => return Ok(()),
             };
-            let unblock = || {
-                interrupted.store(true, Ordering::SeqCst);
-                let _state = self.lock();
-                self.changed.notify_all();
-            };
-            gvl::without(ruby, work, unblock);
-            gvl::check_interrupts(ruby)?;
+            gvl::wait_readable(ruby, end.as_fd())?;
         }
-        Ok(())
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
