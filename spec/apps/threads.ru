@@ -7,7 +7,7 @@ lock = Mutex.new
 arrived = ConditionVariable.new
 inside = 0
 
-trap("USR2") { $stderr.write("trapped USR2\n") }
+trap("WINCH") { $stderr.write("trapped WINCH\n") }
 
 Thread.new do
   loop do

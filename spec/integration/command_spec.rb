@@ -46,7 +46,7 @@ RSpec.describe "the iodine command, serving" do
     app = "run ->(env) { env['PATH_INFO'] == '/' ? raise('cold') : [200, {}, ['ok']] }"
     serving(app, "-warmup") do |server|
       expect(server.get("/visitor").body).to eq "ok"
-      expect(server.log).to match(/^WARNING: the warm-up request failed: .*cold/)
+      server.wait_for_log(/^WARNING: the warm-up request failed: .*cold/)
     end
   end
 end

@@ -43,6 +43,7 @@ RSpec.describe "A restart" do
         run ->(_env) { [200, {}, []] }
       RUBY
       restart
+      server.wait_for_log(/(?:^ends.*){2}/m)
 
       expect(server.log.scan(/^begins|^ends/)).to eq(%w[begins begins begins ends begins ends])
     end
@@ -54,10 +55,14 @@ RSpec.describe "A restart" do
       pid = peer.read_response.body
       server.kill("USR1")
       server.wait_for_log(/\(#{pid}\) detected exit signal/)
-      peer.write(Support::Server.get("/"))
-      response = peer.read_response
+      last = wait_until("the last response") do
+        peer.write(Support::Server.get("/"))
+        response = peer.read_response
+        expect([response.status, response.body]).to eq([200, pid])
+        response if response["connection"] == "close"
+      end
 
-      expect([response.status, response.body, response["connection"]]).to eq([200, pid, "close"])
+      expect(last.body).to eq(pid)
       expect(peer).to be_eof
     end
 

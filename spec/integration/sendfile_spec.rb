@@ -126,7 +126,7 @@ RSpec.describe "Files that an application names" do
         response = send_file(name)
         expect(response).to have_attributes(status: 404, body: "lost")
       end
-      expect(server.log).to include("X-Sendfile #{private_file("none")} is no file that can be sent")
+      server.wait_for_log(/X-Sendfile #{private_file("none")} is no file that can be sent/)
     end
 
     it "leave X-Accel-Redirect to a server in front" do
@@ -181,6 +181,7 @@ RSpec.describe "Files that an application names" do
         expect(response.body).to eq("by each")
         expect(response.names.grep(/sendfile/i)).to be_empty
       end
+      server.wait_for_log(/WARNING: the application has set X-Sendfile/)
       expect(server.log.scan(/WARNING: the application has set X-Sendfile/).size).to eq(1)
     end
 
