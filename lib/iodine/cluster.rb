@@ -73,18 +73,21 @@ module Iodine
         State.reach(:before_fork)
         # No thread but this one survives the fork; the reactor's must not be in the middle of something.
         @reactor.pause
-        worker = WorkerProcess.new(@events, deaths: deaths) { |report| become_worker(report) }
+        link = Link.new
+        worker = WorkerProcess.new(@events, deaths: deaths) { |report| become_worker(report, link) }
+        link.join_workers(@reactor)
         @workers << worker
         @reactor.run if @task_thread
         State.reach(:after_fork)
         State.reach(:enter_master)
         worker
       rescue SystemCallError => e
+        link&.close
         Log.error("a worker could not be forked: #{e.message}. Trying again in #{FORK_PAUSE} s.")
         hire_later(FORK_PAUSE, deaths)
       end
 
-      def become_worker(report)
+      def become_worker(report, link)
         @child = true
         @hold.close
         @reactor.abandon
@@ -93,7 +96,8 @@ module Iodine
         watch_master(events)
         State.reach(:after_fork)
         State.reach(:enter_child)
-        worker = Worker.new(listeners: @listeners, threads: @threads, workers: @wanted, events: events)
+        worker = Worker.new(listeners: @listeners, threads: @threads, workers: @wanted, events: events,
+                            link: link)
         Server.serve_as(worker) { report.puts("ready").then { report.close } }
         State.reach(:on_finish)
       end

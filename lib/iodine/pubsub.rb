@@ -31,6 +31,14 @@ module Iodine
 
       # Tells an attached engine of all channels again. Returns the engine. Raises TypeError for what is no engine.
       def reset(engine) = Base::PubSub.reset_engine(Base::PubSub.engine(engine))
+
+      # How many subscribers a channel has, in all processes of the cluster: connections, and blocks of processes.
+      # Subscribers of patterns do not count. Waits for the master; 0 when the server does not run. Raises RuntimeError
+      # when the master does not answer within 5 seconds.
+      def subscribers(channel) = Base::PubSub.native_subscribers(Base::PubSub.channel_name(channel))
+
+      # The names of all channels that have subscribers, as #subscribers counts them. Patterns are not among them.
+      def channels = Base::PubSub.native_channels
     end
 
     # A way for messages. The ones of this server are constants of Iodine::PubSub; others are subclasses:

@@ -52,6 +52,9 @@ module Iodine
         # Asks for the end.
         def stop = @events&.push(:stop)
 
+        # The master is gone, or does not want this worker any more. Called by a thread of the worker.
+        def orphaned = @events&.push(:orphaned)
+
         # The end has begun.
         def stopping
           @running = false
@@ -100,6 +103,7 @@ module Iodine
           Clients.inherit
           @listeners.each(&:forget)
           @process&.forget
+          PubSub.detach
           @events = @process = nil
           @running = @master = @worker = false
         end

@@ -4,18 +4,22 @@ module Iodine
   module Base
     # Serves in this process: a reactor, and the threads that run the application.
     class Worker
+      # Seconds that the master has to take what was published last.
+      LAST_WORDS = 1
       # Seconds that threads have to finish once their connections are gone.
       LAST_CALL = 1
       # Seconds that idle connections have to send one more request, when the server stops and when it is replaced.
       PATIENCE = { stop: 0.25, replace: 1.0 }.freeze
 
       # +events+ is the Queue that tells when to stop.
-      def initialize(listeners:, threads:, workers:, events:)
+      # +link+ connects it with its master.
+      def initialize(listeners:, threads:, workers:, events:, link: nil)
         @listeners = listeners
         @threads = threads
         @workers = workers
         @events = events
         @reactor = Reactor.new(true)
+        link&.join_master(@reactor)
         @pool = []
         @lock = Mutex.new
         @stopping = false
@@ -98,6 +102,7 @@ module Iodine
         Clients.detach
         leave_threads
         PubSub.detach
+        @reactor.finish(LAST_WORDS)
         Log.info("(#{Process.pid}) cleanup complete.")
       end
 

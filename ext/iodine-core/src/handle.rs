@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::SyncSender;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -16,7 +17,7 @@ use crate::connection::gate::Gate;
 use crate::exchange::Exchange;
 use crate::jobs::{Job, JobQueue};
 use crate::net::Listener;
-use crate::pubsub;
+use crate::pubsub::{self, End};
 use crate::reactor::{Connect, ConnectionId, TimerId};
 use crate::settings::WriteLimits;
 
@@ -198,6 +199,11 @@ impl Handle {
 
     pub(crate) fn take_wants_idle(&self) -> bool {
         self.wants_idle() && self.0.wants_idle.swap(false, Ordering::Relaxed)
+    }
+
+    /// Connects this process, at one end, with another one of the cluster.
+    pub fn join(&self, end: End, socket: UnixStream) {
+        self.request(pubsub::Request::Join(end, socket));
     }
 
     /// Queues a job from any thread.

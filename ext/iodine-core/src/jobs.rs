@@ -33,6 +33,8 @@ pub enum Job {
     Subscription(Arc<Subscription>),
     /// There are changes for an engine, to be taken by [`Listener::next_change`] until there are none.
     Listener(Arc<Listener>),
+    /// The master has gone, or has cut this worker off.
+    Orphaned,
     /// A timer is due.
     Timer(TimerId),
     /// A task that the application queued under this number.

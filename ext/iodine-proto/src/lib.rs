@@ -43,6 +43,7 @@
 //! Where RFC 9112 leaves a choice between repairing and refusing, the readers refuse.
 #![forbid(unsafe_code)]
 
+pub mod cluster;
 pub mod glob;
 pub mod http1;
 pub mod sse;

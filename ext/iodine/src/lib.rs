@@ -20,6 +20,7 @@ mod connection;
 mod dial;
 mod gvl;
 mod json;
+mod link;
 mod logger;
 mod mustache;
 mod pubsub;
@@ -53,6 +54,7 @@ fn init(ruby: &Ruby) -> Result<(), Error> {
     tls::init(ruby, base)?;
     socket::init(ruby, base)?;
     runtime::init(ruby, base)?;
+    link::init(ruby, base)?;
     connection::init(ruby, iodine)?;
     pubsub::init(ruby, base)?;
     attachment::init(ruby, base)?;

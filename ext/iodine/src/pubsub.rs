@@ -1,18 +1,23 @@
 //! `Iodine::Base::PubSub`: subscriptions and publications of Ruby, and the blocks that are called with messages.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{self, RecvTimeoutError, TryRecvError};
 use std::sync::{Arc, LazyLock};
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use iodine_core::handle::Handle;
 use iodine_core::jobs::Job;
+use iodine_core::pubsub::census::{self, Census};
 use iodine_core::pubsub::engine::{Change, Listener};
 use iodine_core::pubsub::{Delivery, Engine, Handler, Message, Process, Scope, Subscription, Topic};
 use magnus::prelude::*;
 use magnus::typed_data::Obj;
 use magnus::value::LazyId;
-use magnus::{Error, RModule, RString, Ruby, TypedData, Value, function};
+use magnus::{Error, RArray, RModule, RString, Ruby, TypedData, Value, function};
 
 use crate::connection::Connection;
+use crate::gvl;
 use crate::roots::Root;
 use crate::runtime::Runtime;
 use crate::worker::{is_jump, report};
@@ -162,6 +167,49 @@ fn publish(ruby: &Ruby, scope: u8, channel: RString, message: RString) -> Result
     Ok(())
 }
 
+/// Subscribers of a channel in all processes.
+fn subscribers(ruby: &Ruby, name: RString) -> Result<u64, Error> {
+    Ok(ask(ruby, Census::Subscribers(bytes(name)))?.map_or(0, census::number))
+}
+
+/// The channels that have subscribers in any process.
+fn channels(ruby: &Ruby) -> Result<RArray, Error> {
+    let names = ask(ruby, Census::Channels)?.map(census::names).unwrap_or_default();
+    Ok(ruby.ary_from_iter(names.iter().map(|name| ruby.str_from_slice(name))))
+}
+
+/// Waits for the master's answer, without the lock. `None`: this process does not serve.
+fn ask(ruby: &Ruby, question: Census) -> Result<Option<Bytes>, Error> {
+    let (sender, receiver) = mpsc::sync_channel(1);
+    // The one who waits may be gone.
+    if !PROCESS.ask(&question, Box::new(move |answer| drop(sender.send(answer)))) {
+        return Ok(None);
+    }
+    let deadline = Instant::now() + census::PATIENCE;
+    while Instant::now() < deadline {
+        let interrupted = AtomicBool::new(false);
+        let wait = || {
+            while !interrupted.load(Ordering::SeqCst) && Instant::now() < deadline {
+                match receiver.recv_timeout(LOOK) {
+                    Err(RecvTimeoutError::Timeout) => {}
+                    other => return other.ok(),
+                }
+            }
+            None
+        };
+        if let Some(Some(answer)) = gvl::without(ruby, wait, || interrupted.store(true, Ordering::SeqCst)) {
+            return Ok(Some(answer));
+        }
+        gvl::check_interrupts(ruby)?;
+        match receiver.try_recv() {
+            Ok(answer) => return Ok(Some(answer)),
+            Err(TryRecvError::Disconnected) => break,
+            Err(TryRecvError::Empty) => {}
+        }
+    }
+    Err(Error::new(ruby.exception_runtime_error(), "the master of the cluster does not answer"))
+}
+
 /// What tells an engine of channels.
 #[derive(TypedData)]
 #[magnus(class = "Iodine::Base::PubSub::Attachment", free_immediately)]
@@ -190,6 +238,9 @@ impl Attachment {
     }
 }
 
+/// How soon a thread that waits for an answer notices that Ruby wants something of it.
+const LOOK: Duration = Duration::from_millis(10);
+
 /// Messages of one block that a thread takes before it looks at other jobs.
 const CALLS_A_JOB: usize = 32;
 
@@ -204,6 +255,8 @@ pub(crate) fn init(ruby: &Ruby, base: RModule) -> Result<(), Error> {
     module.define_singleton_method("native_subscribe_connection", function!(subscribe_connection, 5))?;
     module.define_singleton_method("native_unsubscribe_connection", function!(unsubscribe_connection, 2))?;
     module.define_singleton_method("native_publish", function!(publish, 3))?;
+    module.define_singleton_method("native_subscribers", function!(subscribers, 1))?;
+    module.define_singleton_method("native_channels", function!(channels, 0))?;
     let attachment = module.define_class("Attachment", ruby.class_object())?;
     attachment.define_singleton_method("new", function!(Attachment::new, 1))?;
     attachment.define_method("end", magnus::method!(Attachment::end, 0))?;

@@ -5,7 +5,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use iodine_core::handle::{Drain, Handle};
 use iodine_core::jobs::{Job, JobQueue};
@@ -105,6 +105,12 @@ impl Runtime {
         let waited = this.guardian.wait(ruby);
         this.handle.jobs().close();
         waited
+    }
+
+    /// Sends what is left for other processes of the cluster, after the drain, for at most so many seconds.
+    fn finish(ruby: &Ruby, this: &Self, seconds: f64) {
+        let deadline = Instant::now() + duration(seconds);
+        gvl::without(ruby, || this.leadership.finish(deadline), || ());
     }
 
     /// Accepts connections on a socket for a Rack application.
@@ -224,6 +230,7 @@ pub(crate) fn init(ruby: &Ruby, base: RModule) -> Result<(), Error> {
     class.define_method("run", method!(Runtime::run, 0))?;
     class.define_method("pause", method!(Runtime::pause, 0))?;
     class.define_method("drain", method!(Runtime::drain, 2))?;
+    class.define_method("finish", method!(Runtime::finish, 1))?;
     class.define_method("listen", method!(Runtime::listen, 3))?;
     class.define_method("listen_raw", method!(Runtime::listen_raw, 2))?;
     class.define_method("connect", method!(Runtime::connect, 2))?;

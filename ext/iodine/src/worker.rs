@@ -69,11 +69,13 @@ fn run(ruby: &Ruby, handle: &Handle, applications: &Arc<Applications>, job: Job)
     static FIRE: LazyId = LazyId::new("fire");
     static RUN_TASK: LazyId = LazyId::new("run_task");
     static IDLE: LazyId = LazyId::new("idle");
+    static ORPHANED: LazyId = LazyId::new("orphaned");
     match job {
         Job::Request(exchange) => serve(ruby, handle, applications, exchange),
         Job::Client(client) => connection::deliver(ruby, applications, &client),
         Job::Subscription(subscription) => pubsub::deliver(ruby, handle, subscription),
         Job::Listener(listener) => pubsub::inform(ruby, handle, listener),
+        Job::Orphaned => base(ruby)?.const_get::<_, RModule>("Server")?.funcall::<_, _, Value>(*ORPHANED, ()).map(drop),
         Job::Timer(id) => scheduler(ruby)?.funcall::<_, _, Value>(*FIRE, (id.0,)).map(drop),
         Job::Task(id) => scheduler(ruby)?.funcall::<_, _, Value>(*RUN_TASK, (id,)).map(drop),
         Job::Idle => scheduler(ruby)?.funcall::<_, _, Value>(*IDLE, ()).map(drop),

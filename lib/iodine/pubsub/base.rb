@@ -4,6 +4,10 @@ module Iodine
   module Base
     # What the public methods of publish and subscribe have in common: arguments, and engines that are attached.
     module PubSub
+      # Longest name of a channel, and longest message, in bytes.
+      MAX_CHANNEL = (16 << 20) - 1
+      MAX_MESSAGE = 64 << 20
+
       # What `subscribe` was given.
       class Subscribing
         attr_reader :channel, :name, :handler
@@ -52,7 +56,7 @@ module Iodine
         # The name of a channel, as a String.
         def channel_name(channel)
           case channel
-          when String then channel
+          when String then limit(channel, MAX_CHANNEL, "the name of a channel")
           when Symbol then channel.name
           when nil then raise ArgumentError, "a channel is required"
           else raise TypeError, "a channel must be a String or a Symbol, got #{channel.inspect}"
@@ -61,7 +65,7 @@ module Iodine
 
         # A message, which is a String.
         def message(message)
-          return message if message.is_a?(String)
+          return limit(message, MAX_MESSAGE, "a message") if message.is_a?(String)
           raise ArgumentError, "message is required." unless message
 
           raise TypeError, "a message must be a String, got #{message.inspect}"
@@ -128,6 +132,12 @@ module Iodine
 
         def attachment(engine)
           engine.is_a?(Iodine::PubSub::Redis) ? RedisClients.attachment(engine) : Attachment.new(engine)
+        end
+
+        def limit(string, bytes, what)
+          return string if string.bytesize <= bytes
+
+          raise ArgumentError, "#{what} has at most #{bytes} bytes, got #{string.bytesize}"
         end
 
         def through(engine)

@@ -3,6 +3,7 @@
 mod bridge;
 pub(crate) mod gate;
 pub(crate) mod http;
+mod link;
 mod live;
 mod opening;
 mod protocol;
@@ -27,7 +28,7 @@ use crate::handle::Hijacked;
 use crate::jobs::Job;
 use crate::net::stream::Stream;
 use crate::net::write_queue::{Flushed, WriteQueue};
-use crate::pubsub::Encodings;
+use crate::pubsub::{Encodings, is_worth_a_line};
 use crate::reactor::ConnectionId;
 use bridge::{Bridge, Passed};
 use gate::Gate;
@@ -54,6 +55,8 @@ pub(crate) struct Turn {
     /// Jobs that the turn has made.
     pub(crate) jobs: Vec<Job>,
     pub(crate) exchanges: ExchangePool,
+    /// What other processes of the cluster have sent, and by which link.
+    pub(crate) packets: Vec<(ConnectionId, Bytes)>,
     /// Clients whose connection has ended: so have their subscriptions.
     pub(crate) left: Vec<Client>,
     pub(crate) log: AccessLog,
@@ -70,6 +73,7 @@ impl Turn {
             closes_idle: false,
             jobs: Vec::new(),
             exchanges: ExchangePool::default(),
+            packets: Vec::new(),
             left: Vec::new(),
             log: AccessLog::default(),
             passed: Vec::new(),
@@ -311,7 +315,7 @@ impl Connection {
     /// Appends framed bytes of the client.
     pub(crate) fn write_client(&mut self, bytes: Bytes, turn: &Turn) {
         match &mut self.protocol {
-            Protocol::Http(_) | Protocol::Bridge(_) | Protocol::Opening(_) => {}
+            Protocol::Http(_) | Protocol::Bridge(_) | Protocol::Opening(_) | Protocol::Link(_) => {}
             Protocol::WebSocket(socket) => socket.write(bytes, &mut self.out),
             Protocol::Sse(stream) => stream.write(bytes, turn, &mut self.out),
             Protocol::Raw(raw) => raw.write(bytes, turn, &mut self.out),
@@ -321,11 +325,26 @@ impl Connection {
     /// Appends a message that was published, for a client that is subscribed without a block.
     pub(crate) fn publish(&mut self, encodings: &mut Encodings<'_>, as_binary: bool, turn: &Turn) {
         match &mut self.protocol {
-            Protocol::Http(_) | Protocol::Bridge(_) | Protocol::Opening(_) => {}
+            Protocol::Http(_) | Protocol::Bridge(_) | Protocol::Opening(_) | Protocol::Link(_) => {}
             Protocol::WebSocket(socket) => socket.publish(encodings.frame(as_binary), &mut self.out),
             Protocol::Sse(stream) => stream.publish(encodings.event(), turn, &mut self.out),
             Protocol::Raw(raw) => raw.publish(encodings.payload(), turn, &mut self.out),
         }
+    }
+
+    /// Sends a packet to another process of the cluster, behind those of the same lane.
+    pub(crate) fn send_packet(&mut self, lane: &[u8], packet: Bytes) {
+        if let Protocol::Link(link) = &mut self.protocol
+            && let Some(dropped) = link.send(lane, packet)
+            && is_worth_a_line(dropped)
+        {
+            log::error!("another process of the cluster takes too little: {dropped} messages for it were dropped");
+        }
+    }
+
+    /// Whether all that was sent has left.
+    pub(crate) fn is_flushed(&self) -> bool {
+        self.out.is_empty() && !matches!(&self.protocol, Protocol::Link(link) if !link.is_empty())
     }
 
     /// Puts an event into the client's mailbox.
@@ -338,7 +357,7 @@ impl Connection {
     /// The application closes its client.
     pub(crate) fn close_client(&mut self, close: Close, turn: &mut Turn) {
         match &mut self.protocol {
-            Protocol::Http(_) | Protocol::Bridge(_) | Protocol::Opening(_) => {}
+            Protocol::Http(_) | Protocol::Bridge(_) | Protocol::Opening(_) | Protocol::Link(_) => {}
             Protocol::WebSocket(socket) => socket.close(&close, turn, &mut self.out),
             Protocol::Sse(stream) => stream.close(close, turn),
             Protocol::Raw(raw) => raw.close(close, turn),
@@ -493,16 +512,19 @@ impl Connection {
         if self.write_failed {
             self.out = WriteQueue::default();
         }
-        if self.out.is_empty() && !self.stream.wants_write() {
+        if !self.protocol.refill(&mut self.out) && !self.stream.wants_write() {
             return Ok(Flushed::All);
         }
         if !self.writable {
             return Ok(Flushed::Blocked);
         }
         let before = self.out.memory();
-        let flushed = self.out.flush(&mut self.stream)?;
+        let mut flushed = self.out.flush(&mut self.stream)?;
         if let Some(gate) = &self.gate {
             gate.leave(before - self.out.memory());
+        }
+        while flushed == Flushed::All && self.protocol.refill(&mut self.out) {
+            flushed = self.out.flush(&mut self.stream)?;
         }
         if flushed == Flushed::Blocked {
             // During a handshake it may be the peer that is waited for, and not the socket.

@@ -6,6 +6,7 @@ use std::time::Instant;
 use super::Turn;
 use super::bridge::Bridge;
 use super::http::{Http, Waiting};
+use super::link::Link;
 use super::live::Live;
 use super::opening::{Handshake, Opening};
 use super::raw::Raw;
@@ -26,6 +27,7 @@ pub(crate) enum Protocol {
     Bridge(Box<Bridge>),
     /// What will be a WebSocket to a server.
     Opening(Box<Opening>),
+    Link(Box<Link>),
 }
 
 impl Protocol {
@@ -38,7 +40,7 @@ impl Protocol {
     pub(super) fn begin(&mut self, identity: Option<Identity>, turn: &mut Turn) {
         match self {
             Self::Http(http) => http.identify(identity.map(Arc::new)),
-            Self::WebSocket(_) | Self::Sse(_) | Self::Bridge(_) | Self::Opening(_) => {}
+            Self::WebSocket(_) | Self::Sse(_) | Self::Bridge(_) | Self::Opening(_) | Self::Link(_) => {}
             Self::Raw(raw) => raw.begin(turn),
         }
     }
@@ -53,18 +55,25 @@ impl Protocol {
         Self::Opening(Box::new(Opening::new(client, writes, handshake, turn)))
     }
 
+    /// The link to another process of the cluster.
+    pub(crate) fn link() -> Self {
+        Self::Link(Box::new(Link::new()))
+    }
+
     /// HTTP, unless that has ended.
     pub(super) fn http(&mut self) -> Option<&mut Http> {
         match self {
             Self::Http(http) => Some(http),
-            Self::WebSocket(_) | Self::Sse(_) | Self::Raw(_) | Self::Bridge(_) | Self::Opening(_) => None,
+            Self::WebSocket(_) | Self::Sse(_) | Self::Raw(_) | Self::Bridge(_) | Self::Opening(_) | Self::Link(_) => {
+                None
+            }
         }
     }
 
     /// What there is instead of HTTP.
     pub(super) fn live(&mut self) -> Option<&mut Live> {
         match self {
-            Self::Http(_) | Self::Bridge(_) => None,
+            Self::Http(_) | Self::Bridge(_) | Self::Link(_) => None,
             Self::WebSocket(socket) => Some(&mut socket.live),
             Self::Sse(stream) => Some(&mut stream.live),
             Self::Raw(raw) => Some(&mut raw.live),
@@ -86,6 +95,7 @@ impl Protocol {
                     self.receive(id, &frames, turn, out);
                 }
             }
+            Self::Link(link) => link.receive(id, data, turn),
         }
     }
 
@@ -98,6 +108,7 @@ impl Protocol {
             Self::Raw(raw) => raw.end_of_input(turn),
             Self::Bridge(bridge) => bridge.end_of_input(turn),
             Self::Opening(opening) => opening.end_of_input(turn),
+            Self::Link(link) => link.end_of_input(),
         }
     }
 
@@ -110,6 +121,7 @@ impl Protocol {
             Self::Raw(raw) => raw.wants_input(),
             Self::Bridge(bridge) => bridge.wants_input(),
             Self::Opening(opening) => !opening.live.is_finished(),
+            Self::Link(link) => !link.is_finished(),
         }
     }
 
@@ -122,6 +134,7 @@ impl Protocol {
             Self::Raw(raw) => raw.live.is_finished(),
             Self::Bridge(bridge) => bridge.is_finished(),
             Self::Opening(opening) => opening.live.is_finished(),
+            Self::Link(link) => link.is_finished(),
         }
     }
 
@@ -130,7 +143,7 @@ impl Protocol {
         match self {
             Self::Http(http) => http.has_unread(),
             Self::WebSocket(socket) => socket.unread,
-            Self::Sse(_) | Self::Opening(_) => false,
+            Self::Sse(_) | Self::Opening(_) | Self::Link(_) => false,
             Self::Raw(_) | Self::Bridge(_) => true,
         }
     }
@@ -139,7 +152,7 @@ impl Protocol {
     pub(super) fn is_idle(&self) -> bool {
         match self {
             Self::Http(http) => http.waiting() == Waiting::Idle,
-            Self::WebSocket(_) | Self::Sse(_) | Self::Raw(_) | Self::Opening(_) => false,
+            Self::WebSocket(_) | Self::Sse(_) | Self::Raw(_) | Self::Opening(_) | Self::Link(_) => false,
             // As with a socket that was handed over: the process does not wait for it.
             Self::Bridge(_) => true,
         }
@@ -152,7 +165,7 @@ impl Protocol {
             Self::WebSocket(socket) => socket.deadline(),
             Self::Sse(stream) => stream.deadline(),
             Self::Raw(raw) => raw.deadline(),
-            Self::Bridge(_) => None,
+            Self::Bridge(_) | Self::Link(_) => None,
             Self::Opening(opening) => Some(opening.deadline()),
         }
     }
@@ -164,8 +177,16 @@ impl Protocol {
             Self::WebSocket(socket) => socket.time_out(turn, out),
             Self::Sse(stream) => stream.time_out(turn, out),
             Self::Raw(raw) => raw.time_out(turn),
-            Self::Bridge(_) => {}
+            Self::Bridge(_) | Self::Link(_) => {}
             Self::Opening(opening) => opening.time_out(turn),
+        }
+    }
+
+    /// Moves what waits to be written into the write queue, if there is room. False: nothing is to be written.
+    pub(super) fn refill(&mut self, out: &mut WriteQueue) -> bool {
+        match self {
+            Self::Link(link) => link.refill(out),
+            _ => !out.is_empty(),
         }
     }
 
@@ -178,6 +199,7 @@ impl Protocol {
             Self::Raw(raw) => raw.live.writes(),
             Self::Bridge(bridge) => bridge.writes(),
             Self::Opening(opening) => opening.live.writes(),
+            Self::Link(_) => Link::writes(),
         }
     }
 }

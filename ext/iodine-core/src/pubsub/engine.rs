@@ -3,6 +3,8 @@
 use std::collections::HashSet;
 use std::sync::{Arc, Weak};
 
+use bytes::Bytes;
+
 use super::inbox::{Pushed, is_worth_a_line};
 use super::{Handler, Inbox, Message, Topic};
 use crate::jobs::Job;
@@ -20,9 +22,16 @@ pub trait Engine: Send + Sync {
     /// that the application has written are called by the application.
     fn publish(&self, _message: &Message) {}
 
+    /// Answers a question of a process of the cluster, at once or later, from any thread. Both are in the engine's own
+    /// words. Called in the reactor's turn, so it must not wait.
+    fn call(&self, _question: Bytes, _answer: Answer) {}
+
     /// It is told nothing more, while these topics have subscribers.
     fn detached(&self, _topics: &HashSet<Topic>) {}
 }
+
+/// Takes the answer to a question. One that is dropped is never answered.
+pub type Answer = Box<dyn FnOnce(Bytes) + Send>;
 
 /// What an engine is told. For the master of a cluster, of all processes together; for others, of their own.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,6 +1,7 @@
 //! What is published, and how it looks on a connection.
 
 use bytes::Bytes;
+use iodine_proto::cluster::{self, Filter, Reach};
 use iodine_proto::sse::encode_event;
 use iodine_proto::websocket::{Kind, Publication};
 
@@ -13,6 +14,8 @@ pub struct Message {
     pub channel: Bytes,
     /// Any bytes.
     pub payload: Bytes,
+    /// Which subscriptions it is for.
+    pub filter: Filter,
     /// When it was published.
     pub published: Stamp,
 }
@@ -20,12 +23,39 @@ pub struct Message {
 impl Message {
     /// A message that is published now.
     pub fn new(channel: Bytes, payload: Bytes) -> Self {
-        Self { channel, payload, published: Stamp::now() }
+        Self::filtered(channel, payload, Filter::None)
+    }
+
+    /// A message that is published now, for some of the subscriptions that its channel matches.
+    pub fn filtered(channel: Bytes, payload: Bytes, filter: Filter) -> Self {
+        Self { channel, payload, filter, published: Stamp::now() }
+    }
+
+    pub(crate) fn packet(&self, reach: Reach) -> cluster::Publication {
+        cluster::Publication {
+            reach,
+            filter: self.filter.clone(),
+            id: 0,
+            published: self.published.0,
+            channel: self.channel.clone(),
+            payload: self.payload.clone(),
+        }
     }
 
     /// Bytes it takes in a queue.
     pub(crate) fn size(&self) -> usize {
         self.channel.len() + self.payload.len()
+    }
+}
+
+impl From<cluster::Publication> for Message {
+    fn from(publication: cluster::Publication) -> Self {
+        Self {
+            channel: publication.channel,
+            payload: publication.payload,
+            filter: publication.filter,
+            published: Stamp(publication.published),
+        }
     }
 }
 

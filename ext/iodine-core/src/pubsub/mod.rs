@@ -15,16 +15,18 @@
 //! processes of the machine share. A subscriber is never given what was published before it subscribed, whatever way
 //! the message took.
 
+pub mod census;
 pub mod engine;
 mod inbox;
 mod message;
+pub(crate) mod presence;
 mod process;
 pub mod redis;
 pub mod registry;
 mod subscription;
 mod topic;
 
-pub use engine::{Change, Engine};
+pub use engine::{Answer, Change, Engine};
 pub use inbox::Inbox;
 pub use message::Message;
 pub use process::Process;
@@ -32,12 +34,17 @@ pub use registry::Registry;
 pub use subscription::{Delivery, Handler, Subscription};
 pub use topic::Topic;
 
+pub(crate) use inbox::is_worth_a_line;
 pub(crate) use message::Encodings;
 pub(crate) use subscription::{OwnerGone, Subscriptions, Target};
 
+use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 
+use bytes::Bytes;
+
 use crate::client::Client;
+use crate::reactor::ConnectionId;
 
 /// Which processes of the cluster a message is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,6 +57,15 @@ pub enum Scope {
     Siblings,
     /// The master, which in a single process is the process itself.
     Root,
+}
+
+/// An end of the link between a worker and its master.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// That of the master.
+    Master,
+    /// That of the worker.
+    Worker,
 }
 
 /// Nanoseconds of a clock that never goes back, and that is the same one in all processes of the machine.
@@ -70,8 +86,6 @@ pub(crate) enum Request {
     SubscribeClient(Arc<Subscription>, Client),
     Unsubscribe(Arc<Subscription>),
     Publish(Scope, Arc<Message>),
-    /// Of a message that an engine has brought: only the subscribers of this topic are meant.
-    Deliver(Topic, Arc<Message>),
     /// By way of an engine.
     PublishThrough(Arc<dyn Engine>, Arc<Message>),
     Attach(Arc<dyn Engine>),
@@ -79,4 +93,14 @@ pub(crate) enum Request {
     Detach(Arc<dyn Engine>),
     /// The engine is told of all topics again.
     Reset(Arc<dyn Engine>),
+    /// This process has this end of the link to another one.
+    Join(End, UnixStream),
+    /// An engine of the master's has the next number.
+    AddEngine(Arc<dyn Engine>),
+    /// Has the engine of this number publish.
+    Relay(u64, Bytes, Bytes),
+    /// Asks the engine of this number.
+    Call(u64, Bytes, Answer),
+    /// The answer to a question that has come by this link.
+    Reply(ConnectionId, u64, Bytes),
 }

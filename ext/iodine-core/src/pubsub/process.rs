@@ -3,8 +3,10 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
+use iodine_proto::cluster::Filter;
 
-use super::{Engine, Handler, Message, Request, Scope, Subscription, Subscriptions, Topic};
+use super::census::{self, Census};
+use super::{Answer, Engine, Handler, Message, Request, Scope, Subscription, Subscriptions, Topic};
 use crate::handle::Handle;
 
 /// Messages that wait for the start, and their bytes.
@@ -23,7 +25,8 @@ struct State {
     handle: Option<Handle>,
     subscriptions: Subscriptions,
     engines: Vec<Arc<dyn Engine>>,
-    waiting: Vec<(Scope, Arc<Message>)>,
+    numbered: Vec<Arc<dyn Engine>>,
+    waiting: Vec<Request>,
     waiting_bytes: usize,
     /// What processes to be forked begin with.
     kept: Vec<Arc<Subscription>>,
@@ -35,7 +38,8 @@ impl Process {
         let mut state = self.state();
         state.subscriptions.iter().for_each(|one| handle.request(Request::Subscribe(Arc::clone(one))));
         state.engines.iter().for_each(|engine| handle.request(Request::Attach(Arc::clone(engine))));
-        state.waiting.drain(..).for_each(|(scope, message)| handle.request(Request::Publish(scope, message)));
+        state.numbered.iter().for_each(|engine| handle.request(Request::AddEngine(Arc::clone(engine))));
+        state.waiting.drain(..).for_each(|request| handle.request(request));
         state.waiting_bytes = 0;
         state.handle = Some(handle.clone());
     }
@@ -83,12 +87,37 @@ impl Process {
 
     /// Publishes a message, now or when the process serves.
     pub fn publish(&self, scope: Scope, channel: Bytes, payload: Bytes) {
-        let message = Arc::new(Message::new(channel, payload));
+        let message = Message::new(channel, payload);
+        let bytes = message.size();
+        self.state().request_or_wait(Request::Publish(scope, Arc::new(message)), bytes);
+    }
+
+    /// Gives an engine of the master's a number, by which workers reach it: the first one is 0. To be called before the
+    /// start.
+    pub fn add_engine(&self, engine: Arc<dyn Engine>) -> u64 {
         let mut state = self.state();
-        match &state.handle {
-            Some(handle) => handle.request(Request::Publish(scope, message)),
-            None => state.wait(scope, message),
-        }
+        state.numbered.push(Arc::clone(&engine));
+        state.request(Request::AddEngine(engine));
+        state.numbered.len() as u64 - 1
+    }
+
+    /// Has an engine of the master publish, now or when the process serves.
+    pub fn relay(&self, engine: u64, channel: Bytes, payload: Bytes) {
+        let bytes = channel.len() + payload.len();
+        self.state().request_or_wait(Request::Relay(engine, channel, payload), bytes);
+    }
+
+    /// Asks an engine of the master, now or when the process serves.
+    pub fn call(&self, engine: u64, question: Bytes, answer: Answer) {
+        let bytes = question.len();
+        self.state().request_or_wait(Request::Call(engine, question, answer), bytes);
+    }
+
+    /// Asks the master about subscribers. False: the process does not serve, so there is none, and no answer.
+    pub fn ask(&self, question: &Census, answer: Answer) -> bool {
+        let state = self.state();
+        state.request(Request::Call(census::MASTER, question.encode(), answer));
+        state.handle.is_some()
     }
 
     /// Publishes a message by way of an engine, behind what was subscribed before.
@@ -104,7 +133,9 @@ impl Process {
 
     /// Delivers a message that an engine has brought to the subscribers of a topic, in all processes.
     pub fn deliver(&self, topic: Topic, message: Message) {
-        self.state().request(Request::Deliver(topic, Arc::new(message)));
+        let filter = if topic.is_pattern { Filter::Pattern(topic.name) } else { Filter::Channel };
+        let message = Message { filter, ..message };
+        self.state().request(Request::Publish(Scope::Cluster, Arc::new(message)));
     }
 
     /// Tells an engine of topics from now on.
@@ -139,16 +170,18 @@ impl State {
         }
     }
 
-    fn wait(&mut self, scope: Scope, message: Arc<Message>) {
-        self.waiting_bytes += message.size();
-        if self.waiting.len() >= MOST_WAITING || self.waiting_bytes > MOST_WAITING_BYTES {
-            self.waiting_bytes -= message.size();
+    /// What is published before the start waits for it.
+    fn request_or_wait(&mut self, request: Request, bytes: usize) {
+        if self.handle.is_some() {
+            return self.request(request);
+        }
+        if self.waiting.len() >= MOST_WAITING || self.waiting_bytes + bytes > MOST_WAITING_BYTES {
             return log::warn!(
-                "a message to {:?} is dropped: the server does not run, and {} messages wait for its start",
-                String::from_utf8_lossy(&message.channel),
+                "a message is dropped: the server does not run, and {} messages wait for its start",
                 self.waiting.len()
             );
         }
-        self.waiting.push((scope, message));
+        self.waiting_bytes += bytes;
+        self.waiting.push(request);
     }
 }

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use bytes::Bytes;
+use iodine_proto::cluster::Filter;
 use iodine_proto::glob::Glob;
 use slab::Slab;
 
@@ -71,10 +72,15 @@ impl<T> Registry<T> {
         true
     }
 
-    /// Calls `each` for every subscriber of a channel: those of its name, and then those of each pattern it matches.
-    pub fn each_subscriber(&self, channel: &[u8], mut each: impl FnMut(&Subscriber<T>)) {
-        if let Some(&index) = self.channels.get(channel) {
-            self.topics[index].subscribers.iter().for_each(&mut each);
+    /// Calls `each` for the subscribers of a channel: those of its name, and then those of each pattern it matches; or
+    /// for some of these.
+    pub fn each_subscriber(&self, channel: &[u8], filter: &Filter, mut each: impl FnMut(&Subscriber<T>)) {
+        if let Filter::Pattern(pattern) = filter {
+            return self.subscribers(&self.patterns, pattern).iter().for_each(each);
+        }
+        self.subscribers(&self.channels, channel).iter().for_each(&mut each);
+        if *filter == Filter::Channel {
+            return;
         }
         for &index in self.patterns.values() {
             let entry = &self.topics[index];
@@ -84,21 +90,14 @@ impl<T> Registry<T> {
         }
     }
 
-    /// Calls `each` for every subscriber of a topic.
-    pub fn each_subscriber_of(&self, topic: &Topic, each: impl FnMut(&Subscriber<T>)) {
-        if let Some(index) = self.index(topic) {
-            self.topics[index].subscribers.iter().for_each(each);
-        }
-    }
-
     /// Subscribers of a topic.
     pub fn count(&self, topic: &Topic) -> usize {
-        self.index(topic).map_or(0, |index| self.topics[index].subscribers.len())
+        let names = if topic.is_pattern { &self.patterns } else { &self.channels };
+        self.subscribers(names, &topic.name).len()
     }
 
-    fn index(&self, topic: &Topic) -> Option<usize> {
-        let names = if topic.is_pattern { &self.patterns } else { &self.channels };
-        names.get(&topic.name).copied()
+    fn subscribers(&self, names: &HashMap<Bytes, usize>, name: &[u8]) -> &[Subscriber<T>] {
+        names.get(name).map_or(&[], |&index| &self.topics[index].subscribers)
     }
 
     fn find_or_add(&mut self, topic: &Topic) -> usize {
@@ -124,8 +123,12 @@ mod tests {
     use super::*;
 
     fn receivers(registry: &Registry<&'static str>, channel: &str) -> Vec<&'static str> {
+        filtered(registry, channel, &Filter::None)
+    }
+
+    fn filtered(registry: &Registry<&'static str>, channel: &str, filter: &Filter) -> Vec<&'static str> {
         let mut found = Vec::new();
-        registry.each_subscriber(channel.as_bytes(), |subscriber| found.push(subscriber.target));
+        registry.each_subscriber(channel.as_bytes(), filter, |subscriber| found.push(subscriber.target));
         found.sort_unstable();
         found
     }
@@ -142,6 +145,9 @@ mod tests {
         assert_eq!(receivers(&registry, "n*"), ["pattern", "same name"]);
         assert_eq!(receivers(&registry, ""), ["empty"]);
         assert_eq!(receivers(&registry, "other"), [""; 0]);
+        assert_eq!(filtered(&registry, "news", &Filter::Channel), ["one", "two"]);
+        assert_eq!(filtered(&registry, "news", &Filter::Pattern("n*".into())), ["pattern"]);
+        assert_eq!(filtered(&registry, "news", &Filter::Pattern("x".into())), [""; 0]);
         assert_eq!((registry.count(&Topic::channel("news")), registry.count(&Topic::pattern("n*"))), (2, 1));
     }
 

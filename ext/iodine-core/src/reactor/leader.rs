@@ -128,6 +128,13 @@ impl Leadership {
         }
     }
 
+    /// Sends what is left for other processes of the cluster, after the drain. Waits for them until `deadline`.
+    pub fn finish(&self, deadline: Instant) {
+        if let Some(reactor) = &mut self.state().reactor {
+            reactor.finish(deadline);
+        }
+    }
+
     /// Makes a leader in its turn ask its `interrupted` again.
     pub fn interrupt(&self) {
         self.handle.nudge();

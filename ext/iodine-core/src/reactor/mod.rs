@@ -52,6 +52,8 @@ const ROUSE: Duration = Duration::from_millis(1);
 /// How long the head of a produced response waits for the first bytes of its body. Together they are one packet, and a
 /// body that fails at once can still become an error.
 const HELD_HEAD: Duration = Duration::from_millis(5);
+/// How long to wait at a time for another process to take what is left for it, at the end.
+const LAST_LOOK: Duration = Duration::from_millis(10);
 /// How soon to look again whether the application's threads have become idle, when somebody waits for that.
 const IDLE_CHECK: Duration = Duration::from_millis(5);
 
@@ -155,11 +157,10 @@ impl Reactor {
         self.poll()?;
         self.turn.now = Instant::now();
         self.accept_and_read();
+        self.take_packets();
         self.carry_out_commands();
         self.sound_alarms();
         self.settle_touched();
-        self.end_subscriptions();
-        self.tell_engines();
         self.hand_over_jobs();
         self.turn.log.flush();
         Ok(self.exit.take())
@@ -177,11 +178,32 @@ impl Reactor {
         self.dials.end().into_iter().for_each(|connect| connect.client.shut());
         self.handle.receive(&mut self.commands);
         self.commands.clear();
+        self.hub = Hub::default();
     }
 
     /// Whether it has drained: there is nothing left to run it for.
     pub(crate) fn is_over(&self) -> bool {
-        self.turn.draining && self.connections.is_empty() && self.dials.is_empty()
+        self.turn.draining && self.clients() == 0 && self.dials.is_empty()
+    }
+
+    /// Connections but those to other processes of the cluster.
+    fn clients(&self) -> usize {
+        self.connections.len() - self.hub.links().len()
+    }
+
+    /// Sends what is left for other processes of the cluster, once it has drained. Waits for them until `deadline`.
+    pub(crate) fn finish(&mut self, deadline: Instant) {
+        while Instant::now() < deadline {
+            self.carry_out_commands();
+            self.settle_touched();
+            let Self { hub, connections, .. } = self;
+            if hub.links().iter().all(|id| find(connections, *id).is_none_or(|link| link.is_flushed())) {
+                return;
+            }
+            // An error leaves nothing to be done.
+            let _ = self.poll.poll(&mut self.events, Some(LAST_LOOK));
+            self.accept_and_read();
+        }
     }
 
     fn poll(&mut self) -> io::Result<()> {
@@ -591,21 +613,26 @@ impl Reactor {
     }
 
     fn cut_off(&mut self) {
-        if !self.connections.is_empty() {
-            log::warn!("{} connections were cut off at the shutdown deadline", self.connections.len());
+        if self.clients() > 0 {
+            log::warn!("{} connections were cut off at the shutdown deadline", self.clients());
         }
-        for connection in self.connections.drain() {
-            connection.end(&mut self.turn);
+        let links = self.hub.links().to_vec();
+        for id in self.all().into_iter().filter(|id| !links.contains(id)) {
+            self.close(id);
         }
     }
 
     fn settle_touched(&mut self) {
-        self.pass_on();
-        while !self.touched.is_empty() {
-            self.settle_each();
+        loop {
             self.pass_on();
+            // Connections that have ended take their subscriptions with them, which is news for the master.
+            self.count_subscribers();
+            if self.touched.is_empty() {
+                break;
+            }
+            self.settle_each();
         }
-        if self.turn.draining && self.connections.is_empty() {
+        if self.is_over() {
             self.exit.get_or_insert(Exit::Drained);
         }
     }
@@ -682,6 +709,7 @@ impl Reactor {
     fn close(&mut self, id: ConnectionId) {
         if find(&mut self.connections, id).is_some() {
             self.connections.remove(id.index as usize).end(&mut self.turn);
+            self.forget_link(id);
         }
     }
 

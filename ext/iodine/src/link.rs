@@ -1,0 +1,55 @@
+//! `Iodine::Base::Link`: what connects a worker with its master.
+
+use std::os::unix::net::UnixStream;
+use std::sync::{Mutex, PoisonError};
+
+use iodine_core::pubsub::End;
+use magnus::prelude::*;
+use magnus::{Error, RModule, Ruby, function, method};
+
+use crate::runtime::Runtime;
+
+/// Both ends, until a process takes one of them and closes the other; the fork comes in between.
+#[magnus::wrap(class = "Iodine::Base::Link", free_immediately)]
+struct Link(Mutex<Option<(UnixStream, UnixStream)>>);
+
+impl Link {
+    fn new(ruby: &Ruby) -> Result<Self, Error> {
+        let pair = UnixStream::pair().map_err(|error| {
+            let message = format!("a worker cannot be connected with its master: {error}");
+            Error::new(ruby.exception_system_call_error(), message)
+        })?;
+        Ok(Self(Mutex::new(Some(pair))))
+    }
+
+    /// Gives the master's end to its reactor.
+    fn join_workers(&self, reactor: &Runtime) {
+        if let Some((master, _)) = self.take() {
+            reactor.handle().join(End::Master, master);
+        }
+    }
+
+    /// Gives the worker's end to its reactor.
+    fn join_master(&self, reactor: &Runtime) {
+        if let Some((_, worker)) = self.take() {
+            reactor.handle().join(End::Worker, worker);
+        }
+    }
+
+    /// The fork has failed.
+    fn close(&self) {
+        self.take();
+    }
+
+    fn take(&self) -> Option<(UnixStream, UnixStream)> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+}
+
+pub(crate) fn init(ruby: &Ruby, base: RModule) -> Result<(), Error> {
+    let class = base.define_class("Link", ruby.class_object())?;
+    class.define_singleton_method("new", function!(Link::new, 0))?;
+    class.define_method("join_workers", method!(Link::join_workers, 1))?;
+    class.define_method("join_master", method!(Link::join_master, 1))?;
+    class.define_method("close", method!(Link::close, 0))
+}
