@@ -49,6 +49,8 @@ module Bench
     Bar.new(metric: :rps, scenario: :hello_t1, bound: :at_least, limit: 8.0, to: %i[hello_t1 puma]),
     Bar.new(metric: :cpu_us, scenario: :hello_t4, bound: :at_most, limit: 1.15, to: %i[hello_t1 iodine]),
     Bar.new(metric: :cpu_us, scenario: :hello_pipelined, bound: :at_most, limit: 0.3, to: %i[hello_t1 iodine]),
+    Bar.new(metric: :cpu_us, scenario: :hello_tls, bound: :at_most, limit: 1.5, to: %i[hello_t1 iodine]),
+    Bar.new(metric: :rps, scenario: :handshakes, bound: :at_least, limit: 1.0, to: %i[handshakes nginx]),
     Bar.new(metric: :cpu_us, scenario: :hello_log, bound: :at_most, limit: 1.1, to: %i[hello_t1 iodine]),
     Bar.new(metric: :rps, scenario: :body_1mb, bound: :at_least, limit: 1.2, to: %i[body_1mb puma]),
     Bar.new(metric: :cpu_us, scenario: :static_10k, bound: :at_most, limit: 0.7, to: %i[static_10k nginx]),

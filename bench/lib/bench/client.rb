@@ -1,5 +1,6 @@
 # frozen_string_literal: true
 
+require "openssl"
 require "socket"
 require "timeout"
 
@@ -14,9 +15,17 @@ module Bench
     # Raises SystemCallError, EOFError or Timeout::Error when no whole answer comes.
     def self.fetch(port, request, timeout: 10)
       Timeout.timeout(timeout) do
-        Socket.tcp("127.0.0.1", port) { |socket| new(socket).fetch(request.bytes(port)) }
+        Socket.tcp("127.0.0.1", port) do |socket|
+          new(request.tls ? encrypted(socket) : socket).fetch(request.bytes(port))
+        end
       end
     end
+
+    # Does not verify who answers: the server was started here.
+    def self.encrypted(socket)
+      OpenSSL::SSL::SSLSocket.new(socket).connect
+    end
+    private_class_method :encrypted
 
     def initialize(socket)
       @socket = socket

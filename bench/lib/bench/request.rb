@@ -3,9 +3,10 @@
 module Bench
   # The request a scenario sends, stated once and given to wrk as arguments and to Bench::Client as bytes.
   #
-  # +body_bytes+ is the size of the body in bytes; +pipeline+ the number of requests a packet.
-  Request = Struct.new(:verb, :path, :headers, :body_bytes, :pipeline, keyword_init: true) do
-    def initialize(verb: "GET", path: "/", headers: {}, body_bytes: 0, pipeline: 1)
+  # +body_bytes+ is the size of the body in bytes; +pipeline+ the number of requests a packet; +tls+ whether it goes
+  # over TLS.
+  Request = Struct.new(:verb, :path, :headers, :body_bytes, :pipeline, :tls, keyword_init: true) do
+    def initialize(verb: "GET", path: "/", headers: {}, body_bytes: 0, pipeline: 1, tls: false)
       super
     end
 
@@ -20,6 +21,11 @@ module Bench
     # The arguments after `--` that wrk/load.lua expects.
     def script_arguments
       [verb, body_bytes, pipeline].map(&:to_s)
+    end
+
+    # On a connection of its own, and quick to answer.
+    def self.for_handshakes
+      new(path: "/tiny.bin", tls: true, headers: { "Connection" => "close" })
     end
 
     # With the Host that each client adds these are 20.

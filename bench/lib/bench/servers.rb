@@ -21,8 +21,9 @@ module Bench
       threads = scenario.threads.to_s
       files = scenario.files ? ["-www", StaticFiles.folder] : []
       log = scenario.log ? ["-log"] : []
+      tls = scenario.request.tls ? ["-tls-cert", Certificates.certificate, "-tls-key", Certificates.key] : []
       [RbConfig.ruby, "-I#{LIBRARY}", EXECUTABLE, "-b", "127.0.0.1", "-p", port.to_s, "-t", threads, "-w", "1", *files,
-       *log, scenario.app_path]
+       *log, *tls, scenario.app_path]
     end
 
     LIBRARY = File.join(CHECKOUT, "lib")
@@ -71,8 +72,15 @@ module Bench
     def command
       @prefix ||= Dir.mktmpdir("bench-nginx")
       file = File.join(@prefix, "nginx.conf")
-      File.write(file, format(CONFIGURATION, port: port, root: StaticFiles.folder, prefix: @prefix))
+      File.write(file, format(CONFIGURATION, port: port, root: StaticFiles.folder, prefix: @prefix, tls: tls))
       [self.class.executable, "-p", @prefix, "-c", file]
+    end
+
+    # What follows the port.
+    def tls
+      return unless scenario.request.tls
+
+      " ssl; ssl_certificate #{Certificates.certificate}; ssl_certificate_key #{Certificates.key}"
     end
 
     CONFIGURATION = <<~CONF
@@ -92,7 +100,7 @@ module Bench
         uwsgi_temp_path %<prefix>s/uwsgi;
         scgi_temp_path %<prefix>s/scgi;
         server {
-          listen 127.0.0.1:%<port>d;
+          listen 127.0.0.1:%<port>d%<tls>s;
           root %<root>s;
         }
       }

@@ -6,7 +6,7 @@ require "tmpdir"
 module Bench
   # The files that servers of static files serve: made once, removed at the end.
   module StaticFiles
-    SIZES = { "10k.bin" => 10 << 10, "1mb.bin" => 1 << 20 }.freeze
+    SIZES = { "tiny.bin" => 13, "10k.bin" => 10 << 10, "1mb.bin" => 1 << 20 }.freeze
     private_constant :SIZES
 
     # Readable for the account that a server changes to.

@@ -43,7 +43,7 @@ module Bench
     def command(port, seconds)
       headers = @request.headers.flat_map { |name, value| ["-H", "#{name}: #{value}"] }
       ["wrk", "-t", "1", "-c", @connections.to_s, "-d", seconds.to_s, "-s", SCRIPT, *headers,
-       "http://127.0.0.1:#{port}#{@request.path}", "--", *@request.script_arguments]
+       "#{@request.tls ? "https" : "http"}://127.0.0.1:#{port}#{@request.path}", "--", *@request.script_arguments]
     end
 
     SCRIPT = File.join(ROOT, "wrk", "load.lua")
