@@ -1,5 +1,6 @@
 # frozen_string_literal: true
 
+require "etc"
 require "rbconfig"
 require "tmpdir"
 require "fileutils"
@@ -105,6 +106,12 @@ module Support
       rescue Errno::ENOENT, Errno::ESRCH
         nil
       end
+    end
+
+    # User and kernel time of the process so far, in seconds.
+    def cpu_seconds
+      ticks = File.read("/proc/#{pid}/stat").rpartition(")").last.split.values_at(11, 12)
+      ticks.sum(&:to_f) / Etc.sysconf(Etc::SC_CLK_TCK)
     end
 
     # Resident memory in bytes.
