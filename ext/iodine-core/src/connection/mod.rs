@@ -44,6 +44,9 @@ const LINGER: Duration = Duration::from_secs(2);
 /// Most bytes read from one connection in one turn.
 const READ_BUDGET: usize = 512 << 10;
 
+/// Steps of TLS handshakes in one turn.
+const HANDSHAKES: u32 = 16;
+
 /// What the connections of a reactor share while it makes a turn.
 pub(crate) struct Turn {
     /// When the turn began.
@@ -62,6 +65,8 @@ pub(crate) struct Turn {
     pub(crate) log: AccessLog,
     /// What ends of bridges have for each other.
     pub(crate) passed: Vec<(ConnectionId, Passed)>,
+    /// Handshakes that it has gone on with.
+    pub(crate) handshakes: u32,
 }
 
 impl Turn {
@@ -77,7 +82,15 @@ impl Turn {
             left: Vec::new(),
             log: AccessLog::default(),
             passed: Vec::new(),
+            handshakes: 0,
         }
+    }
+
+    /// Whether one more handshake may go on; the others wait for the next turn. A step of one takes from 0.1 ms (ECDSA)
+    /// to 1 ms (RSA), and nobody else should wait for many of them.
+    fn takes_handshake(&mut self) -> bool {
+        self.handshakes += 1;
+        self.handshakes <= HANDSHAKES
     }
 }
 
@@ -190,10 +203,15 @@ impl Connection {
         if let Some(http) = self.protocol.http().filter(|http| http.is_stalled()) {
             http.resume(self.id, turn, &mut self.out);
         }
+        if self.handshake.is_some() && !turn.takes_handshake() {
+            return Ok(());
+        }
         let mut budget = READ_BUDGET;
         while self.readable && budget > 0 && self.wants_input() {
             let read = self.stream.read(buffer);
-            self.note_handshake(turn);
+            if self.handshake.is_some() {
+                self.go_on_with_handshake(turn);
+            }
             match read {
                 Ok(0) => {
                     self.readable = false;
@@ -220,13 +238,18 @@ impl Connection {
         Ok(())
     }
 
-    /// The peers may understand each other now.
-    fn note_handshake(&mut self, turn: &mut Turn) {
-        if self.handshake.is_some() && !self.stream.is_handshaking() {
-            self.handshake = None;
-            if !self.stream.has_failed() {
-                self.protocol.begin(self.stream.identity(), turn);
-            }
+    /// Answers at once what was read of a handshake, and finds out whether it is done.
+    ///
+    /// Other writes wait for the end of the turn. But a handshake is so much work that the peer, which has as much to do
+    /// for it, should begin meanwhile. What the socket does not take, or fails at, is left to the end of the turn.
+    fn go_on_with_handshake(&mut self, turn: &mut Turn) {
+        let _ = self.stream.flush();
+        if self.stream.is_handshaking() {
+            return;
+        }
+        self.handshake = None;
+        if !self.stream.has_failed() {
+            self.protocol.begin(self.stream.identity(), turn);
         }
     }
 

@@ -156,6 +156,7 @@ impl Reactor {
     pub(crate) fn turn(&mut self) -> io::Result<Option<Exit>> {
         self.poll()?;
         self.turn.now = Instant::now();
+        self.turn.handshakes = 0;
         self.accept_and_read();
         self.take_packets();
         self.carry_out_commands();

@@ -28,7 +28,8 @@ use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use rustls::crypto::CryptoProvider;
-use rustls::{KeyLog, KeyLogFile, NoKeyLog, SupportedProtocolVersion};
+use rustls::crypto::ring::{self, cipher_suite as suite};
+use rustls::{KeyLog, KeyLogFile, NoKeyLog, SupportedCipherSuite, SupportedProtocolVersion};
 
 pub use certificate::{CertificateSource, SelfSigned};
 pub use client::{TlsClient, server_name};
@@ -88,9 +89,22 @@ impl fmt::Debug for Password {
 /// Nothing below 1.2 (RFC 8996).
 static VERSIONS: &[&SupportedProtocolVersion] = &[&rustls::version::TLS13, &rustls::version::TLS12];
 
+/// AES with 128 bits first: it is as far out of reach as the others and costs the least, with SHA-256 in the handshake.
+static SUITES: &[SupportedCipherSuite] = &[
+    suite::TLS13_AES_128_GCM_SHA256,
+    suite::TLS13_AES_256_GCM_SHA384,
+    suite::TLS13_CHACHA20_POLY1305_SHA256,
+    suite::TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256,
+    suite::TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,
+    suite::TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384,
+    suite::TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384,
+    suite::TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256,
+    suite::TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256,
+];
+
 fn provider() -> Arc<CryptoProvider> {
     static PROVIDER: LazyLock<Arc<CryptoProvider>> =
-        LazyLock::new(|| Arc::new(rustls::crypto::ring::default_provider()));
+        LazyLock::new(|| Arc::new(CryptoProvider { cipher_suites: SUITES.to_vec(), ..ring::default_provider() }));
     Arc::clone(&PROVIDER)
 }
 

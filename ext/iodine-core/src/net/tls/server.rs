@@ -68,6 +68,7 @@ fn configure(settings: &TlsSettings, secrets: &Arc<Secrets>) -> Result<ServerCon
         Some(trust) => builder.with_client_cert_verifier(trust.of_clients()?),
     };
     let mut config = builder.with_cert_resolver(Arc::new(Resolver::new(certificates)));
+    config.ignore_client_order = true;
     config.alpn_protocols.clone_from(&settings.protocols);
     config.ticketer = Arc::new(tickets);
     // Tickets do, and a store of sessions would be each worker's own.
