@@ -23,7 +23,7 @@ module Iodine
         # A thread does not survive a fork, and must not be in the middle of something.
         RedisClients.pause
         pid = super
-        pid.zero? ? RedisClients.forget : RedisClients.resume
+        pid.zero? ? RedisClients.forget(worker: ProcessFork.for_worker?) : RedisClients.resume
         Server.leave_to_application if pid.zero? && !ProcessFork.for_worker?
         pid
       rescue SystemCallError

@@ -27,8 +27,6 @@ RSpec.describe "Redis" do
   end
 
   [1, 2].each do |workers|
-    next if workers == 2 # until the workers of a cluster reach their master
-
     describe "with #{workers} worker(s)" do
       with_redis
       serve_with_redis(workers: workers)
@@ -104,6 +102,7 @@ RSpec.describe "Redis" do
       end
 
       it "has two connections" do
+        wait_until("two connections") { redis.clients.size >= 2 }
         expect(redis.clients.size).to eq(2)
       end
 
@@ -185,6 +184,112 @@ RSpec.describe "Redis" do
     end
   end
 
+  describe "with a cluster" do
+    with_redis
+    serve_with_redis(workers: 3)
+
+    # The processes that answer.
+    def workers = Array.new(60) { run("Process.pid") }.uniq
+
+    it "has two connections, which are the master's" do
+      wait_until("all workers") { workers.size == 3 }
+      60.times { run('Iodine.publish("a", "b"); Iodine::PubSub.default.cmd("PING"); 1') }
+
+      expect(redis.clients.size).to eq(2)
+    end
+
+    it "answers commands in the process that has asked" do
+      30.times do |number|
+        expect(run(<<~RUBY)).to eq("[true, \"#{number}\"]")
+          queue = Queue.new
+          asked = Process.pid
+          Iodine::PubSub.default.cmd("ECHO", #{number}) { |reply| queue << [Process.pid == asked, reply] }
+          queue.pop
+        RUBY
+      end
+    end
+
+    it "delivers once to each subscriber of every worker, when any of them publishes" do
+      open = Array.new(12) { server.connect }
+      sockets = open.map { |peer| Support::WebSocket.new(peer, "/").tap(&:read_message) }
+      sockets.each { |socket| ask(socket, 'client.subscribe("all"); client.subscribe("al*", match: :redis)') }
+      sockets.each_with_index { |socket, number| tell(socket, "Iodine.publish('all', '#{number}')") }
+      redis.publish("all", "12")
+
+      got = sockets.map { |socket| messages(socket, 26) }
+      expect(got.map(&:tally).uniq).to eq([(0..12).to_h { |number| [number.to_s, 2] }])
+      sockets.each { |socket| expect(ask(socket, "1")).to eq("1") }
+    ensure
+      open&.each(&:close)
+    end
+
+    it "goes on when workers die" do
+      3.times do
+        Process.kill("KILL", run("Process.pid").to_i)
+        remote do |socket|
+          tell(socket, 'client.subscribe("again"); Iodine.publish("again", "works")')
+          expect(socket.read_message).to eq("works")
+          expect(redis.clients.size).to eq(2)
+        end
+      end
+      wait_for_subscription("again", 0)
+    end
+
+    it "refuses an engine that a worker makes" do
+      expect(run("begin Iodine::PubSub::Redis.new('redis://localhost') rescue $!.class end")).to eq("RuntimeError")
+    end
+
+    # How many connections to Redis a process holds.
+    def connections(pid)
+      remote_end = format(":%04X", redis.port)
+      mine = File.readlines("/proc/net/tcp").map(&:split).select { |fields| fields[2].end_with?(remote_end) }
+      inodes = mine.map { |fields| "socket:[#{fields[9]}]" }
+      Dir.glob("/proc/#{pid}/fd/*").count { |descriptor| inodes.include?(File.readlink(descriptor)) }
+    end
+
+    it "has no worker that holds a connection" do
+      before = workers
+      Process.kill("KILL", before.first.to_i)
+      wait_until("a new worker") { (workers - before).any? }
+
+      expect([server.pid, *server.children].map { |pid| connections(pid) }).to eq([2, 0, 0, 0])
+    end
+
+    it "comes back after the connections were lost" do
+      remote do |socket|
+        ask(socket, 'client.subscribe("back")')
+        redis.call("CLIENT", "KILL", "TYPE", "normal")
+        redis.call("CLIENT", "KILL", "TYPE", "pubsub")
+        server.wait_for_log(/is back/)
+        tell(socket, 'Iodine.publish("back", "works")')
+
+        expect(socket.read_message).to eq("works")
+        expect(redis.clients.size).to eq(2)
+      end
+    end
+  end
+
+  describe "with two clusters" do
+    with_redis
+    serve_with_redis(workers: 2)
+    before(:all) { @second = Support::Server.rackup("pubsub.ru", "-r", redis.url, workers: 2) }
+    after(:all) { @second.stop }
+
+    it "lets each hear the other" do
+      remote do |one|
+        @second.connect do |peer|
+          other = Support::WebSocket.new(peer, "/")
+          other.read_message
+          [one, other].each { |socket| ask(socket, 'client.subscribe("both")') }
+          tell(one, 'Iodine.publish("both", "from the first")')
+          expect([one, other].map(&:read_message)).to eq(["from the first"] * 2)
+          tell(other, 'Iodine.publish("both", "from the second")')
+          expect([one, other].map(&:read_message)).to eq(["from the second"] * 2)
+        end
+      end
+    end
+  end
+
   describe "that is reached in other ways" do
     with_redis(requirepass: "s3cr%t/")
     after { server.stop }
@@ -236,6 +341,8 @@ RSpec.describe "Redis" do
       loop { Timeout.timeout(Support::Waiting::DEADLINE) { socket.readpartial(4096) } }
     rescue EOFError, SystemCallError
       true
+    rescue Timeout::Error
+      false
     end
 
     it "is waited for, and the log says so once" do
@@ -367,7 +474,7 @@ RSpec.describe "Redis" do
       fake = Support::FakeRedis.new
       serve("-r", fake.url)
       ["HTTP/1.1 400 Bad Request\r\n\r\n", "\0" * 100_000, "*9223372036854775807\r\n:x\r\n", "+PONG\r\n" * 1000,
-       "*1\r\n" * 10_000, "$-9\r\n" * 10, ">1\r\n+x\r\n", Random.bytes(1000)].each do |garbage|
+       "*1\r\n" * 10_000, "$-9\r\n" * 10, ">1\r\n+x\r\n", Random.new(3).bytes(1000)].each do |garbage|
         socket, = fake.greet
         begin
           socket.write(garbage)
@@ -457,6 +564,18 @@ RSpec.describe "Redis" do
         redis.cmd("GET", "none") { |reply| p reply }
       RUBY
       expect(out.lines(chomp: true)).to match_array(["true", '"1"', '"child"', "nil"])
+    end
+
+    it "is no URL that the command takes" do
+      ["http://h", "redis://:secret@h:x", "rediss://h"].each do |url|
+        command = ["#{Support::ROOT}/exe/iodine", "-p", "0", "-r", url, "#{Support::ROOT}/spec/apps/pubsub.ru"]
+        process = Support::ChildProcess.new(RbConfig.ruby, "-I#{Support::ROOT}/lib", *command)
+        expect(process.wait.exitstatus).to eq(2)
+        expect(process.log.text).to match(/^error: .*Redis URL|^error: .*rediss/)
+        expect(process.log.text).not_to include("secret")
+      ensure
+        process&.kill_group
+      end
     end
 
     it "is counted when there is no Redis" do

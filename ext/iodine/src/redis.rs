@@ -5,8 +5,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use bytes::Bytes;
 use iodine_core::pubsub::Message;
-use iodine_core::pubsub::redis::{Arrival, RedisEngine, Reply, Server, Settings};
+use iodine_core::pubsub::redis::{Arrival, RedisEngine, Reply, Server, Settings, pack};
 use magnus::prelude::*;
 use magnus::{Error, ExceptionClass, IntoValue, RArray, RClass, RModule, RString, Ruby, Value, function, method};
 
@@ -14,21 +15,31 @@ use crate::gvl;
 use crate::pubsub::{Attachment, process};
 use crate::roots::Root;
 
-/// The engine of one server, as the processes have it that may use it: its own one in that which has made it, and in
-/// one that came of a fork that was not ours.
+/// The engine of one server, as the processes have it that may use it.
 #[magnus::wrap(class = "Iodine::Base::RedisClient", free_immediately)]
 pub(crate) struct RedisClient {
     server: Server,
     settings: Settings,
+    /// By which workers reach it.
+    number: u64,
     /// Locked only with Ruby's lock, and for a moment, so it is free in a process that was forked.
-    owned: Mutex<Option<Owned>>,
+    seat: Mutex<Option<Seat>>,
+}
+
+/// What this process is to the engine.
+#[derive(Clone)]
+struct Seat {
+    process: u32,
+    role: Role,
+    answers: Arc<Answers>,
 }
 
 #[derive(Clone)]
-struct Owned {
-    process: u32,
-    engine: Arc<RedisEngine>,
-    answers: Arc<Answers>,
+enum Role {
+    /// It has the connections.
+    Owner(Arc<RedisEngine>),
+    /// Its master has them.
+    Worker,
 }
 
 /// Blocks and their answers, in order, for the one thread that calls them.
@@ -54,7 +65,9 @@ impl RedisClient {
                 .map_err(|error| Error::new(ruby.exception_arg_error(), error.to_string()))
         };
         let settings = Settings { ping: seconds(ping)?, timeout: seconds(timeout)?, max_pending };
-        Ok(Self { server, settings, owned: Mutex::default() })
+        let engine = engine(ruby, &server, settings)?;
+        let number = process().add_engine(engine.clone());
+        Ok(Self { server, settings, number, seat: Mutex::new(Some(Seat::new(Role::Owner(engine)))) })
     }
 
     /// The URL without its password.
@@ -64,25 +77,35 @@ impl RedisClient {
 
     /// Connects, and talks to Redis from now on.
     fn start(ruby: &Ruby, this: &Self) -> Result<(), Error> {
-        start(ruby, &this.owned(ruby)?.engine)
+        match this.seat(ruby)?.role {
+            Role::Owner(engine) => start(ruby, &engine),
+            Role::Worker => Ok(()),
+        }
     }
 
-    /// Has the engine told of channels.
-    fn attachment(ruby: &Ruby, this: &Self) -> Result<Attachment, Error> {
-        Ok(Attachment::of(this.owned(ruby)?.engine))
+    /// Has the engine told of channels. Nil in a worker: it is told by the master, of those of all processes.
+    fn attachment(ruby: &Ruby, this: &Self) -> Result<Option<Attachment>, Error> {
+        Ok(match this.seat(ruby)?.role {
+            Role::Owner(engine) => Some(Attachment::of(engine)),
+            Role::Worker => None,
+        })
     }
 
     fn publish(ruby: &Ruby, this: &Self, channel: RString, message: RString) -> Result<(), Error> {
-        let engine = this.owned(ruby)?.engine;
-        start(ruby, &engine)?;
-        process().publish_through(engine, bytes(channel).into(), bytes(message).into());
+        let (channel, payload) = (bytes(channel).into(), bytes(message).into());
+        match this.seat(ruby)?.role {
+            Role::Owner(engine) => {
+                start(ruby, &engine)?;
+                process().publish_through(engine, channel, payload);
+            }
+            Role::Worker => process().relay(this.number, channel, payload),
+        }
         Ok(())
     }
 
     /// Queues a command of Strings, and the block for its answer, or nil.
     fn command(ruby: &Ruby, this: &Self, arguments: RArray, block: Value) -> Result<(), Error> {
-        let Owned { engine, answers, .. } = this.owned(ruby)?;
-        start(ruby, &engine)?;
+        let Seat { role, answers, .. } = this.seat(ruby)?;
         let arguments = (0..arguments.len()).map(|index| Ok(bytes(arguments.entry(index as isize)?)));
         let arguments = arguments.collect::<Result<Vec<_>, Error>>()?;
         let arguments: Vec<&[u8]> = arguments.iter().map(Vec::as_slice).collect();
@@ -92,20 +115,29 @@ impl RedisClient {
                 answers.push(block, reply);
             }
         };
-        engine.command(&arguments, Box::new(done));
+        match role {
+            Role::Owner(engine) => {
+                start(ruby, &engine)?;
+                engine.command(&arguments, Box::new(done));
+            }
+            Role::Worker => {
+                let answer = move |answer: Bytes| done(Reply::decode(&answer));
+                process().call(this.number, pack(&arguments).into(), Box::new(answer));
+            }
+        }
         Ok(())
     }
 
     /// Waits for the next answer: the block, and what it is to be called with. Nil: there will be none.
     fn answer(ruby: &Ruby, this: &Self) -> Result<Option<(Value, Value)>, Error> {
-        let answers = this.owned(ruby)?.answers;
+        let answers = this.seat(ruby)?.answers;
         let Some((block, reply)) = answers.take(ruby)? else { return Ok(None) };
         Ok(Some((block.value(ruby), value(ruby, reply)?)))
     }
 
     /// Ends the engine's thread for the time of a fork.
     fn pause(ruby: &Ruby, this: &Self) {
-        if let Some(Owned { engine, .. }) = this.running() {
+        if let Some(engine) = this.engine() {
             // There is nothing to interrupt: a turn of the thread is short, but for the look-up of a name.
             gvl::without(ruby, || engine.pause(), || ());
         }
@@ -113,45 +145,61 @@ impl RedisClient {
 
     /// Begins again after a pause.
     fn resume(ruby: &Ruby, this: &Self) -> Result<(), Error> {
-        this.running().map_or(Ok(()), |owned| owned.engine.resume().map_err(|error| failure(ruby, &error)))
+        this.engine().map_or(Ok(()), |engine| engine.resume().map_err(|error| failure(ruby, &error)))
     }
 
-    /// In a forked process: lets go of what is the master's.
-    fn forget(&self) {
-        *self.state() = None;
+    /// In a forked process: lets go of what is the master's. A worker asks the master; a process of the application
+    /// has connections of its own, if it needs them.
+    fn forget(&self, is_worker: bool) {
+        let mut seat = self.lock();
+        if let Some(Seat { role: Role::Owner(engine), .. }) = &*seat {
+            engine.abandon();
+        }
+        *seat = is_worker.then(|| Seat::new(Role::Worker));
     }
 
     /// Sends what waits, for at most so many seconds, and ends.
     fn stop(ruby: &Ruby, this: &Self, seconds: f64) {
-        if let Some(Owned { engine, answers, .. }) = this.running() {
+        if let Some(engine) = this.engine() {
             let within = Duration::try_from_secs_f64(seconds).unwrap_or_default();
             gvl::without(ruby, || engine.stop(within), || ());
-            answers.close();
+        }
+        if let Some(seat) = this.taken() {
+            seat.answers.close();
         }
     }
 
-    /// The engine of this process, which is made when there is none.
-    fn owned(&self, ruby: &Ruby) -> Result<Owned, Error> {
-        if let Some(owned) = self.running() {
-            return Ok(owned);
+    /// The seat of this process, which is an owner's when it has none yet.
+    fn seat(&self, ruby: &Ruby) -> Result<Seat, Error> {
+        if let Some(seat) = self.taken() {
+            return Ok(seat);
         }
-        let sink = |Arrival { topic, channel, payload }| process().deliver(topic, Message::new(channel, payload));
-        let engine = RedisEngine::new(self.server.clone(), self.settings, Box::new(sink));
-        let engine = Arc::new(engine.map_err(|error| failure(ruby, &error))?);
-        let owned = Owned { process: std::process::id(), engine, answers: Arc::default() };
-        // One that was inherited by a fork that was not ours is left as it is: its thread did not come along, and may
-        // have held a lock.
-        std::mem::forget(self.state().replace(owned.clone()));
-        Ok(owned)
+        let seat = Seat::new(Role::Owner(engine(ruby, &self.server, self.settings)?));
+        // One of another process is left as it is: the thread did not come along, and may have held a lock.
+        std::mem::forget(self.lock().replace(seat.clone()));
+        Ok(seat)
     }
 
-    /// The engine, if this process has one.
-    fn running(&self) -> Option<Owned> {
-        self.state().as_ref().filter(|owned| owned.process == std::process::id()).cloned()
+    fn taken(&self) -> Option<Seat> {
+        self.lock().as_ref().filter(|seat| seat.process == std::process::id()).cloned()
     }
 
-    fn state(&self) -> MutexGuard<'_, Option<Owned>> {
-        self.owned.lock().unwrap_or_else(PoisonError::into_inner)
+    /// The engine, if this process has it.
+    fn engine(&self) -> Option<Arc<RedisEngine>> {
+        match self.taken()?.role {
+            Role::Owner(engine) => Some(engine),
+            Role::Worker => None,
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<Seat>> {
+        self.seat.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Seat {
+    fn new(role: Role) -> Self {
+        Self { process: std::process::id(), role, answers: Arc::default() }
     }
 }
 
@@ -195,6 +243,13 @@ impl Answers {
     fn lock(&self) -> MutexGuard<'_, Arrived> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// An engine whose messages are for the subscribers of all processes.
+fn engine(ruby: &Ruby, server: &Server, settings: Settings) -> Result<Arc<RedisEngine>, Error> {
+    let sink = |Arrival { topic, channel, payload }| process().deliver(topic, Message::new(channel, payload));
+    let engine = RedisEngine::new(server.clone(), settings, Box::new(sink));
+    engine.map(Arc::new).map_err(|error| failure(ruby, &error))
 }
 
 fn start(ruby: &Ruby, engine: &RedisEngine) -> Result<(), Error> {
@@ -255,6 +310,6 @@ pub(crate) fn init(ruby: &Ruby, base: RModule) -> Result<(), Error> {
     class.define_method("answer", method!(RedisClient::answer, 0))?;
     class.define_method("pause", method!(RedisClient::pause, 0))?;
     class.define_method("resume", method!(RedisClient::resume, 0))?;
-    class.define_method("forget", method!(RedisClient::forget, 0))?;
+    class.define_method("forget", method!(RedisClient::forget, 1))?;
     class.define_method("stop", method!(RedisClient::stop, 1))
 }

@@ -29,10 +29,8 @@ module Iodine
           at_exit { leave } if @clients.size == 1
         end
 
-        # What tells an engine of channels; nil in a worker, for the master's is told of those of the workers too.
-        def attachment(engine)
-          @clients.fetch(engine).attachment unless Server.worker? && !Server.master?
-        end
+        # What tells an engine of channels; nil in a worker.
+        def attachment(engine) = @clients.fetch(engine).attachment
 
         # Connects, unless they are connected.
         def start = @clients.each_value(&:start)
@@ -44,8 +42,8 @@ module Iodine
         def resume = @clients.each_value(&:resume)
 
         # After a fork, in the other process: the connections are not its own.
-        def forget
-          @clients.each_value(&:forget)
+        def forget(worker:)
+          @clients.each_value { |client| client.forget(worker) }
           @callers.clear
         end
 

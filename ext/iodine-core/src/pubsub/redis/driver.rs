@@ -141,7 +141,7 @@ impl Driver {
             match session.receive(now) {
                 Ok(None) => return,
                 Ok(Some(Received::Greeted)) => self.settle_trouble(),
-                Ok(Some(Received::Answer(question, value))) => self.answer(question, value),
+                Ok(Some(Received::Answer(question, value))) => self.answer(question, value, now),
                 Ok(Some(Received::Message(_))) => self.lose_commands(&Failure::Garbage, now),
                 Err(failure) => self.lose_commands(&failure, now),
             }
@@ -149,13 +149,15 @@ impl Driver {
         self.is_unfinished = true;
     }
 
-    fn answer(&self, question: Question, value: Value) {
+    fn answer(&mut self, question: Question, value: Value, now: Instant) {
         match (question, value) {
             (Question::Command(done), value) => done(value.into()),
             (Question::Publication, Value::ServerError(error)) => {
                 log::error!("Redis at {} has refused a message: {}", self.server, text_of(&error).escape_debug());
             }
-            (Question::Publication, _) => {}
+            // How many clients it has reached; `QUEUED` within a transaction of the application.
+            (Question::Publication, Value::Int(_) | Value::SimpleString(_)) => {}
+            (Question::Publication, _) => self.lose_commands(&Failure::Garbage, now),
         }
     }
 
@@ -165,7 +167,7 @@ impl Driver {
             match session.receive(now) {
                 Ok(None) => return,
                 Ok(Some(Received::Message(message))) => (self.sink)(message),
-                Ok(Some(Received::Answer(change, value))) => self.confirm(change, &value),
+                Ok(Some(Received::Answer(change, value))) => self.confirm(change, &value, now),
                 Ok(Some(Received::Greeted)) => {
                     self.subscribe_to_all(now);
                     self.settle_trouble();
@@ -177,9 +179,13 @@ impl Driver {
     }
 
     /// A refusal settles a change as well: no message will come, and what waits for it need not.
-    fn confirm(&mut self, change: u64, value: &Value) {
-        if let Value::ServerError(error) = value {
-            log::error!("Redis at {} has refused a subscription: {}", self.server, text_of(error).escape_debug());
+    fn confirm(&mut self, change: u64, value: &Value, now: Instant) {
+        match value {
+            Value::Array(_) => {}
+            Value::ServerError(error) => {
+                log::error!("Redis at {} has refused a subscription: {}", self.server, text_of(error).escape_debug());
+            }
+            _ => return self.lose_messages(&Failure::Garbage, now),
         }
         self.subscriptions.confirm(change);
     }

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use mio::{Poll, Waker};
 
 use super::driver::{Driver, Exit, Sink, WAKER};
@@ -16,7 +17,7 @@ use super::reply::{FULL, STOPPED};
 use super::session::pack;
 use super::{Reply, Server, Settings};
 use crate::jobs::Job;
-use crate::pubsub::{Change, Engine, Message, Topic};
+use crate::pubsub::{Answer, Change, Engine, Message, Topic};
 
 /// Publishes and subscribes through one Redis server, for a whole cluster.
 ///
@@ -138,6 +139,11 @@ impl RedisEngine {
         Ok(())
     }
 
+    /// In a process that was forked during a pause: lets go of the connections, which are the other's.
+    pub fn abandon(&self) {
+        *self.thread() = Thread::Stopped;
+    }
+
     /// Sends what waits, for at most so long, and ends everything. What could not be sent is counted in the log.
     pub fn stop(&self, within: Duration) {
         let deadline = Instant::now() + within;
@@ -165,7 +171,11 @@ impl RedisEngine {
 
     /// Queues a command; `done` is called with the answer. Answers come in the order of the commands.
     pub fn command(&self, arguments: &[&[u8]], done: Done) {
-        if let Err(Refused { done: Some(done), reason, .. }) = self.shared.push(pack(arguments), Some(done)) {
+        self.command_packed(pack(arguments), done);
+    }
+
+    fn command_packed(&self, packed: Vec<u8>, done: Done) {
+        if let Err(Refused { done: Some(done), reason, .. }) = self.shared.push(packed, Some(done)) {
             done(Reply::Error(reason.into()));
         }
     }
@@ -206,6 +216,11 @@ impl Engine for RedisEngine {
 
     fn publish(&self, message: &Message) {
         self.send(&message.channel, &message.payload);
+    }
+
+    /// The question is a command as [`pack`](super::pack) makes it, the answer an encoded [`Reply`].
+    fn call(&self, question: Bytes, answer: Answer) {
+        self.command_packed(question.into(), Box::new(move |reply| answer(reply.encode().into())));
     }
 
     fn detached(&self, topics: &HashSet<Topic>) {

@@ -43,6 +43,7 @@ pub use driver::Sink;
 pub use engine::RedisEngine;
 pub use outbox::Done;
 pub use reply::Reply;
+pub use session::pack;
 pub use url::{Server, URL_LIMIT, UrlError};
 
 /// A message that Redis has sent for one topic. One that several topics match comes once for each.

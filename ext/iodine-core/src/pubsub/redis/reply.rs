@@ -1,6 +1,8 @@
 //! What Redis answers to a command.
 
-use redis::{ServerError, Value};
+use std::fmt::Display;
+
+use redis::{ServerError, Value, parse_redis_value};
 
 /// A reply, as RESP has it.
 #[derive(Clone, Debug, PartialEq)]
@@ -23,6 +25,48 @@ pub enum Reply {
     Map(Vec<(Reply, Reply)>),
     /// A refusal: its code and what it says, as in `ERR unknown command`.
     Error(String),
+}
+
+impl Reply {
+    /// The reply as RESP 3 writes it, for another process of the cluster.
+    pub fn encode(&self) -> Vec<u8> {
+        let mut out = Vec::new();
+        self.write(&mut out);
+        out
+    }
+
+    /// Reads what [`encode`](Self::encode) has written; anything else is an error.
+    pub fn decode(bytes: &[u8]) -> Self {
+        parse_redis_value(bytes).map_or_else(|_| Self::Error(LOST.into()), Self::from)
+    }
+
+    fn write(&self, out: &mut Vec<u8>) {
+        match self {
+            Self::Okay => out.extend_from_slice(b"+OK\r\n"),
+            Self::Nil => out.extend_from_slice(b"_\r\n"),
+            Self::Integer(number) => write_line(out, ':', number),
+            Self::Double(number) => write_line(out, ',', number),
+            Self::Boolean(truth) => write_line(out, '#', if *truth { 't' } else { 'f' }),
+            Self::Error(text) => write_line(out, '-', text),
+            Self::Bytes(bytes) => {
+                write_line(out, '$', bytes.len());
+                out.extend_from_slice(bytes);
+                out.extend_from_slice(b"\r\n");
+            }
+            Self::Array(replies) => {
+                write_line(out, '*', replies.len());
+                replies.iter().for_each(|reply| reply.write(out));
+            }
+            Self::Map(pairs) => {
+                write_line(out, '%', pairs.len());
+                pairs.iter().flat_map(|(key, value)| [key, value]).for_each(|reply| reply.write(out));
+            }
+        }
+    }
+}
+
+fn write_line(out: &mut Vec<u8>, kind: char, content: impl Display) {
+    out.extend_from_slice(format!("{kind}{content}\r\n").as_bytes());
 }
 
 impl From<Value> for Reply {
@@ -96,6 +140,7 @@ mod tests {
         for (text, reply) in table {
             let value = redis::parse_redis_value(text.as_bytes()).unwrap();
             assert_eq!(Reply::from(value), reply, "{text:?}");
+            assert_eq!(Reply::decode(&reply.encode()), reply, "{text:?}, written and read");
         }
     }
 }

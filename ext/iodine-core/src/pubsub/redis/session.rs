@@ -245,7 +245,7 @@ impl fmt::Display for Failure {
 const SHOWN: usize = 200;
 
 /// A command, ready for the wire.
-pub(super) fn pack(arguments: &[&[u8]]) -> Vec<u8> {
+pub fn pack(arguments: &[&[u8]]) -> Vec<u8> {
     let arguments: Vec<Vec<u8>> = arguments.iter().map(|argument| argument.to_vec()).collect();
     pack_command(&arguments)
 }
