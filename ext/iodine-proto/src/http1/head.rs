@@ -55,7 +55,11 @@ impl Head {
 
     /// The field lines as they came, with the empty line that ends them.
     pub fn field_lines(&self) -> &[u8] {
-        self.bytes.get(self.line.length + 2..).unwrap_or_default()
+        self.bytes.get(self.first_field()..).unwrap_or_default()
+    }
+
+    fn first_field(&self) -> usize {
+        self.line.length + 2
     }
 
     /// The method as sent: any token, case kept.
@@ -163,9 +167,45 @@ impl Head {
         }
     }
 
+    /// Becomes a copy of another head.
+    pub(super) fn assign(&mut self, other: &Head) {
+        let (mut bytes, mut fields) = (core::mem::take(&mut self.bytes), core::mem::take(&mut self.fields));
+        bytes.clear();
+        bytes.extend_from_slice(&other.bytes);
+        fields.clear();
+        fields.extend_from_slice(&other.fields);
+        *self = Head { bytes, fields, ..*other };
+    }
+
+    /// Takes over a complete head whose field lines are those of `known`. What those mean was found out then: it depends
+    /// on nothing else but what [`may_repeat`](Head::may_repeat) compares.
+    pub(super) fn repeat(&mut self, known: &Head, bytes: &[u8], line: RequestLine) {
+        self.bytes.clear();
+        self.bytes.extend_from_slice(bytes);
+        self.line = line;
+        let (old, new) = (known.first_field(), self.first_field());
+        let moved = |span: Span| span.moved(old, new);
+        self.fields.clear();
+        self.fields
+            .extend(known.fields.iter().map(|field| Field { name: moved(field.name), value: moved(field.value) }));
+        // An empty host is nowhere.
+        self.host = if known.host == Span::default() { known.host } else { moved(known.host) };
+        self.port = known.port.map(moved);
+        self.body_length = known.body_length;
+        self.keep_alive = known.keep_alive;
+        self.expects_continue = known.expects_continue;
+        self.upgrade = known.upgrade.map(moved);
+    }
+
+    /// Whether the field lines of this head mean the same after that request line.
+    pub(super) fn may_repeat(&self, line: &RequestLine) -> bool {
+        let names_host = |line: &RequestLine| line.target.authority.is_some();
+        self.line.version == line.version && !names_host(&self.line) && !names_host(line)
+    }
+
     fn read_fields<'a>(&'a mut self, room: &mut [Header<'a>]) -> Result<(), Refusal> {
         let bytes = &self.bytes[..];
-        let block = &bytes[self.line.length + 2..];
+        let block = &bytes[self.first_field()..];
         let httparse::Status::Complete((_, headers)) = httparse::parse_headers(block, room)? else {
             // The reader saw the empty line that ends the block.
             return Err(Refusal::FieldName);

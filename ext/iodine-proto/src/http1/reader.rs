@@ -29,6 +29,9 @@ impl Default for HeadLimits {
 /// refuses what cannot become a valid head as soon as it sees it: wrong line ends, control characters, folded lines,
 /// blanks before a colon, and whatever is beyond the limits.
 ///
+/// Clients send the same field lines with each request of a connection. So the reader remembers those of the last head,
+/// from the second one on and up to 2 KiB, and only compares them when they come again.
+///
 /// ```
 /// use iodine_proto::http1::{Head, HeadLimits, HeadReader};
 ///
@@ -44,6 +47,9 @@ pub struct HeadReader {
     limits: HeadLimits,
     progress: Progress,
     refused: Option<Refusal>,
+    /// Whether a head was read before: the client uses its connection more than once.
+    used: bool,
+    known: Option<Box<Head>>,
 }
 
 impl HeadReader {
@@ -51,7 +57,8 @@ impl HeadReader {
     pub fn new(limits: HeadLimits) -> Self {
         let block = limits.block.min(span::LARGEST);
         let line = limits.line.min(block);
-        HeadReader { limits: HeadLimits { line, block, ..limits }, progress: Progress::default(), refused: None }
+        let limits = HeadLimits { line, block, ..limits };
+        HeadReader { limits, progress: Progress::default(), refused: None, used: false, known: None }
     }
 
     /// Looks for a head at the start of `input`, which is all that has come of this message so far: after `Ok(None)`,
@@ -86,12 +93,26 @@ impl HeadReader {
     }
 
     fn fill(&mut self, input: &[u8], head: &mut Head) -> Result<Option<usize>, Refusal> {
-        let Some(end) = self.progress.find_end(input, &self.limits)? else {
+        let known = self.known.as_deref();
+        let Some(end) = self.progress.find_end(input, &self.limits, known)? else {
             return Ok(None);
         };
-        let Progress { start, line, fields, .. } = core::mem::take(&mut self.progress);
-        head.fill(&input[start..end], line, fields)?;
+        let Progress { start, line, fields, repeats, .. } = core::mem::take(&mut self.progress);
+        match known {
+            Some(known) if repeats => head.repeat(known, &input[start..end], line),
+            _ => {
+                head.fill(&input[start..end], line, fields)?;
+                self.remember(head);
+            }
+        }
         Ok(Some(end))
+    }
+
+    fn remember(&mut self, head: &Head) {
+        if !core::mem::replace(&mut self.used, true) || head.field_lines().len() > MOST_REMEMBERED {
+            return;
+        }
+        self.known.get_or_insert_default().assign(head);
     }
 }
 
@@ -111,6 +132,8 @@ struct Progress {
     line: RequestLine,
     /// Complete field lines.
     fields: usize,
+    /// The field lines are those that are known.
+    repeats: bool,
 }
 
 #[derive(Default)]
@@ -124,12 +147,12 @@ enum Part {
 
 impl Progress {
     /// Where the head ends, if its end has come.
-    fn find_end(&mut self, input: &[u8], limits: &HeadLimits) -> Result<Option<usize>, Refusal> {
+    fn find_end(&mut self, input: &[u8], limits: &HeadLimits, known: Option<&Head>) -> Result<Option<usize>, Refusal> {
         if matches!(self.part, Part::EmptyLines) && !self.skip_empty_lines(input)? {
             return Ok(None);
         }
         let seen = self.seen;
-        let end = self.scan_lines(input, limits);
+        let end = self.scan_lines(input, limits, known);
         // Control characters are looked for in all new field lines at once, which is far quicker than line by line. A
         // mistake of the lines comes after what was seen, so one found here was the first, however the bytes were cut.
         // Those of the request line it refuses itself.
@@ -141,7 +164,12 @@ impl Progress {
     }
 
     /// Goes from line to line, up to the empty one.
-    fn scan_lines(&mut self, input: &[u8], limits: &HeadLimits) -> Result<Option<usize>, Refusal> {
+    fn scan_lines(
+        &mut self,
+        input: &[u8],
+        limits: &HeadLimits,
+        known: Option<&Head>,
+    ) -> Result<Option<usize>, Refusal> {
         while let Some(end) = self.find_line_end(input, limits)? {
             let line = &input[self.begin..end];
             self.begin = end + 2;
@@ -150,12 +178,26 @@ impl Progress {
                 Part::RequestLine(reader) => {
                     self.line = reader.finish()?;
                     self.part = Part::Fields;
+                    if let Some(end) = known.and_then(|known| self.end_of_known(input, limits, known)) {
+                        self.repeats = true;
+                        return Ok(Some(end));
+                    }
                 }
                 _ if line.is_empty() => return Ok(Some(self.begin)),
                 _ => self.count_field(line, limits)?,
             }
         }
         Ok(None)
+    }
+
+    /// Where the head ends, if the known field lines follow the request line. They were within the limits of a line and
+    /// of their number then, and have to be within that of the block now.
+    fn end_of_known(&self, input: &[u8], limits: &HeadLimits, known: &Head) -> Option<usize> {
+        let lines = known.field_lines();
+        let end = self.begin + lines.len();
+        let repeats =
+            input[self.begin..].starts_with(lines) && known.may_repeat(&self.line) && end <= self.start + limits.block;
+        repeats.then_some(end)
     }
 
     /// Goes to the request line. False if it has not begun.
@@ -236,6 +278,9 @@ impl Progress {
         }
     }
 }
+
+/// Field lines that are remembered, in bytes: what browsers send, cookies of the usual size included.
+const MOST_REMEMBERED: usize = 2048;
 
 /// Some clients send an empty line after a body (RFC 9112 section 2.2), and none should send many.
 const MOST_EMPTY_LINES: usize = 4;

@@ -4,7 +4,7 @@ use core::fmt;
 
 use super::number::{parse_decimal, push_decimal, push_hexadecimal};
 use super::status::reason;
-use super::syntax::{is_token, is_value, list, trim};
+use super::syntax::{is_value, list, token_in_lower_case, trim};
 
 /// Writes one response head to the end of a buffer.
 ///
@@ -90,7 +90,7 @@ impl<'a> ResponseWriter<'a> {
     pub fn new(out: &'a mut Vec<u8>, status: u16) -> Self {
         let status = if matches!(status, 100..=999) { status } else { 500 };
         out.extend_from_slice(b"HTTP/1.1 ");
-        push_decimal(status.into(), out);
+        out.extend_from_slice(&[100, 10, 1].map(|place| b'0' + (status / place % 10) as u8));
         out.push(b' ');
         out.extend_from_slice(reason(status).as_bytes());
         out.extend_from_slice(b"\r\n");
@@ -104,14 +104,12 @@ impl<'a> ResponseWriter<'a> {
     ///
     /// A [`FieldError`]; nothing of the field was written.
     pub fn field(&mut self, name: &[u8], value: &[u8]) -> Result<(), FieldError> {
-        if !is_token(name) {
-            return Err(FieldError::Name);
-        }
         if !is_value(value) {
             return Err(FieldError::Value);
         }
+        // What concerns the server has a good name.
         if self.takes(name, value)? {
-            self.out.extend(name.iter().map(u8::to_ascii_lowercase));
+            push_name(name, self.out)?;
             self.out.extend_from_slice(b": ");
             self.out.extend_from_slice(value);
             self.out.extend_from_slice(b"\r\n");
@@ -193,6 +191,17 @@ impl<'a> ResponseWriter<'a> {
     fn forbids_framing(&self) -> bool {
         self.status < 200 || self.status == 204
     }
+}
+
+/// Writes the name of a field in lower case, unless it is no token.
+fn push_name(name: &[u8], out: &mut Vec<u8>) -> Result<(), FieldError> {
+    let start = out.len();
+    out.extend(name.iter().map(|byte| token_in_lower_case(*byte)));
+    if name.is_empty() || out[start..].contains(&0) {
+        out.truncate(start);
+        return Err(FieldError::Name);
+    }
+    Ok(())
 }
 
 impl fmt::Display for FieldError {

@@ -23,6 +23,12 @@ impl Span {
         Span { start: self.start, end: last.end }
     }
 
+    /// The range of the same bytes in another head, where they begin at `new` instead of `old`.
+    pub(super) fn moved(self, old: usize, new: usize) -> Span {
+        let moved = |at: u32| at - old as u32 + new as u32;
+        Span { start: moved(self.start), end: moved(self.end) }
+    }
+
     /// The range that `part`, a subslice, takes in `whole`.
     pub(super) fn locate(part: &[u8], whole: &[u8]) -> Span {
         let start = part.as_ptr().addr() - whole.as_ptr().addr();

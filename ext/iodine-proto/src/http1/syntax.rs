@@ -10,6 +10,11 @@ pub(crate) fn is_token(bytes: &[u8]) -> bool {
     !bytes.is_empty() && bytes.iter().all(|byte| is_token_byte(*byte))
 }
 
+/// The byte, in lower case, if it may stand in a token; 0 if not.
+pub(super) fn token_in_lower_case(byte: u8) -> u8 {
+    LOWER_TOKEN[usize::from(byte)]
+}
+
 /// Whether the byte may stand in a field value: anything but control characters, HTAB excepted.
 pub(super) fn is_value_byte(byte: u8) -> bool {
     // Without short circuits, so that `is_value` is compiled to vector instructions.
@@ -75,6 +80,18 @@ const DELETE: u8 = 0x7f;
 
 const TOKEN: [bool; 256] = alphanumeric_and(b"!#$%&'*+-.^_`|~");
 
+const LOWER_TOKEN: [u8; 256] = {
+    let mut table = [0; 256];
+    let mut byte = 0;
+    while byte < 128 {
+        if TOKEN[byte] {
+            table[byte] = (byte as u8).to_ascii_lowercase();
+        }
+        byte += 1;
+    }
+    table
+};
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -84,6 +101,8 @@ mod tests {
         for byte in 0..=255u8 {
             let expected = byte.is_ascii_graphic() && !b"\"(),/:;<=>?@[\\]{}".contains(&byte);
             assert_eq!(is_token_byte(byte), expected, "byte {byte:#x}");
+            let lower = if expected { byte.to_ascii_lowercase() } else { 0 };
+            assert_eq!(token_in_lower_case(byte), lower, "byte {byte:#x}");
         }
     }
 

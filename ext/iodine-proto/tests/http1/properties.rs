@@ -26,6 +26,31 @@ fn places() -> impl Strategy<Value = Vec<prop::sample::Index>> {
     prop::collection::vec(any::<prop::sample::Index>(), 0..6)
 }
 
+/// Heads of which many have the same field lines, some of them refused.
+fn whole_head() -> impl Strategy<Value = Vec<u8>> {
+    let lines = prop::sample::select(REQUEST_LINES);
+    (lines, prop::sample::select(BLOCKS)).prop_map(|(line, block)| format!("{line}\r\n{block}\r\n").into_bytes())
+}
+
+const REQUEST_LINES: &[&str] = &[
+    "GET / HTTP/1.1",
+    "GET /a/longer/path?with=a&query HTTP/1.1",
+    "HEAD / HTTP/1.0",
+    "GET http://other:1/ HTTP/1.1",
+    "POST / HTTP/1.1",
+    "OPTIONS * HTTP/1.1",
+];
+
+const BLOCKS: &[&str] = &[
+    "Host: a\r\n",
+    "Host: a:80\r\nConnection: keep-alive\r\nAccept: */*\r\n",
+    "Host:\r\nX-Empty:\r\n",
+    "Host: a\r\nConnection: upgrade\r\nUpgrade: websocket\r\n",
+    "Host: a\r\nExpect: 100-continue\r\nContent-Length: 0\r\n",
+    "Host: a\r\nTransfer-Encoding: chunked\r\n",
+    "Connection: close\r\n",
+];
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 2000, failure_persistence: None, ..ProptestConfig::default() })]
 
@@ -40,6 +65,21 @@ proptest! {
         for limits in [HeadLimits::default(), HeadLimits { line, fields: 3, block }] {
             let whole = feed::heads_of_pieces(&[&input], limits);
             prop_assert_eq!(feed::heads_of_pieces(&cut(&input, &places), limits), whole);
+        }
+    }
+
+    #[test]
+    fn a_head_means_the_same_behind_others(heads in prop::collection::vec(whole_head(), 1..8), block in 60..200usize) {
+        for limits in [HeadLimits::default(), HeadLimits { block, ..HeadLimits::default() }] {
+            let mut alone = Vec::new();
+            for head in &heads {
+                let outcome = feed::heads_of_pieces(&[head], limits);
+                alone.extend(outcome.read);
+                if outcome.end.is_err() {
+                    break;
+                }
+            }
+            prop_assert_eq!(feed::heads_of_pieces(&[&heads.concat()], limits).read, alone);
         }
     }
 

@@ -5,15 +5,26 @@ use std::collections::HashMap;
 use foldhash::fast::RandomState;
 use magnus::prelude::*;
 use magnus::rb_sys::{AsRawValue, FromRawValue};
-use magnus::{Ruby, Value};
+use magnus::{RString, Ruby, Value};
 
 /// A frozen, interned String. Two of the same content are identical.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) struct Fixed(rb_sys::VALUE);
 
 impl Fixed {
+    /// A value: bytes without an encoding (Rack SPEC).
     pub(super) fn new(ruby: &Ruby, content: &[u8]) -> Self {
-        let string = ruby.str_from_slice(content).to_interned_str();
+        Self::keep(ruby, ruby.str_from_slice(content))
+    }
+
+    /// A key: identical to the literal in the application's source, which spares each look into the environment the
+    /// comparison of their bytes.
+    pub(super) fn key(ruby: &Ruby, text: &str) -> Self {
+        Self::keep(ruby, ruby.str_new(text))
+    }
+
+    fn keep(ruby: &Ruby, string: RString) -> Self {
+        let string = string.to_interned_str();
         ruby.gc_register_mark_object(string);
         Self(string.as_raw())
     }

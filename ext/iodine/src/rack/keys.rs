@@ -58,40 +58,41 @@ impl Keys {
     }
 
     fn new(ruby: &Ruby) -> Self {
-        let fixed = |text: &str| Fixed::new(ruby, text.as_bytes());
+        let key = |text: &str| Fixed::key(ruby, text);
+        let value = |text: &str| Fixed::new(ruby, text.as_bytes());
         Self {
-            request_method: fixed("REQUEST_METHOD"),
-            path_info: fixed("PATH_INFO"),
-            query_string: fixed("QUERY_STRING"),
-            server_protocol: fixed("SERVER_PROTOCOL"),
-            http_version: fixed("HTTP_VERSION"),
-            remote_addr: fixed("REMOTE_ADDR"),
-            server_name: fixed("SERVER_NAME"),
-            server_port: fixed("SERVER_PORT"),
-            content_length: fixed("CONTENT_LENGTH"),
-            url_scheme: fixed("rack.url_scheme"),
-            input: fixed("rack.input"),
-            hijack: fixed("rack.hijack"),
-            early_hints: fixed("rack.early_hints"),
-            response_finished: fixed("rack.response_finished"),
-            upgrade: fixed("rack.upgrade?"),
-            upgrade_to: fixed("rack.upgrade"),
-            upgrade_to_raw: fixed("upgrade.tcp"),
-            client_subject: fixed("SSL_CLIENT_S_DN"),
-            client_fingerprint: fixed("SSL_CLIENT_FINGERPRINT"),
-            client_certificate: fixed("SSL_CLIENT_CERT"),
-            accept: fixed("HTTP_ACCEPT"),
-            host: fixed("HTTP_HOST"),
-            cookie: fixed("HTTP_COOKIE"),
-            via: fixed("HTTP_VIA"),
-            forwarded: fixed("HTTP_FORWARDED"),
-            x_forwarded_for: fixed("HTTP_X_FORWARDED_FOR"),
-            x_forwarded_proto: fixed("HTTP_X_FORWARDED_PROTO"),
-            http: fixed("http"),
-            https: fixed("https"),
-            port_80: fixed("80"),
-            port_443: fixed("443"),
-            old_version: fixed("HTTP/1.0"),
+            request_method: key("REQUEST_METHOD"),
+            path_info: key("PATH_INFO"),
+            query_string: key("QUERY_STRING"),
+            server_protocol: key("SERVER_PROTOCOL"),
+            http_version: key("HTTP_VERSION"),
+            remote_addr: key("REMOTE_ADDR"),
+            server_name: key("SERVER_NAME"),
+            server_port: key("SERVER_PORT"),
+            content_length: key("CONTENT_LENGTH"),
+            url_scheme: key("rack.url_scheme"),
+            input: key("rack.input"),
+            hijack: key("rack.hijack"),
+            early_hints: key("rack.early_hints"),
+            response_finished: key("rack.response_finished"),
+            upgrade: key("rack.upgrade?"),
+            upgrade_to: key("rack.upgrade"),
+            upgrade_to_raw: key("upgrade.tcp"),
+            client_subject: key("SSL_CLIENT_S_DN"),
+            client_fingerprint: key("SSL_CLIENT_FINGERPRINT"),
+            client_certificate: key("SSL_CLIENT_CERT"),
+            accept: key("HTTP_ACCEPT"),
+            host: key("HTTP_HOST"),
+            cookie: key("HTTP_COOKIE"),
+            via: key("HTTP_VIA"),
+            forwarded: key("HTTP_FORWARDED"),
+            x_forwarded_for: key("HTTP_X_FORWARDED_FOR"),
+            x_forwarded_proto: key("HTTP_X_FORWARDED_PROTO"),
+            http: value("http"),
+            https: value("https"),
+            port_80: value("80"),
+            port_443: value("443"),
+            old_version: value("HTTP/1.0"),
         }
     }
 
@@ -151,42 +152,44 @@ impl Names {
         }
         let text = key_text(name)?;
         if self.0.len() < REMEMBERED_NAMES {
-            let key = Fixed::new(ruby, &text);
+            let key = Fixed::key(ruby, &text);
             let repeats = value_repeats(&text);
             self.0.insert(name.into(), (key, repeats));
             return Some(Name { key: key.value(ruby), fixed: Some(key), repeats });
         }
-        let key = ruby.str_from_slice(&text).to_interned_str().as_value();
+        let key = ruby.str_new(&text).to_interned_str().as_value();
         Some(Name { key, fixed: None, repeats: false })
     }
 }
 
 /// Fields that say what the peer is and can, rather than what it wants now.
-fn value_repeats(key: &[u8]) -> bool {
-    const FIELDS: [&[u8]; 9] = [
-        b"HTTP_HOST",
-        b"HTTP_USER_AGENT",
-        b"HTTP_CONNECTION",
-        b"HTTP_CACHE_CONTROL",
-        b"HTTP_PRAGMA",
-        b"HTTP_DNT",
-        b"HTTP_TE",
-        b"HTTP_UPGRADE_INSECURE_REQUESTS",
-        b"HTTP_X_FORWARDED_PROTO",
+fn value_repeats(key: &str) -> bool {
+    const FIELDS: [&str; 9] = [
+        "HTTP_HOST",
+        "HTTP_USER_AGENT",
+        "HTTP_CONNECTION",
+        "HTTP_CACHE_CONTROL",
+        "HTTP_PRAGMA",
+        "HTTP_DNT",
+        "HTTP_TE",
+        "HTTP_UPGRADE_INSECURE_REQUESTS",
+        "HTTP_X_FORWARDED_PROTO",
     ];
     FIELDS.contains(&key)
-        || key.starts_with(b"HTTP_ACCEPT")
-        || key.starts_with(b"HTTP_SEC_CH_")
-        || key.starts_with(b"HTTP_SEC_FETCH_")
+        || key.starts_with("HTTP_ACCEPT")
+        || key.starts_with("HTTP_SEC_CH_")
+        || key.starts_with("HTTP_SEC_FETCH_")
 }
 
-fn key_text(name: &[u8]) -> Option<Vec<u8>> {
+/// A name is a token, and so in ASCII.
+fn key_text(name: &[u8]) -> Option<String> {
     if name.contains(&b'_') {
         return None;
     }
-    let upper: Vec<u8> = name.iter().map(|byte| if *byte == b'-' { b'_' } else { byte.to_ascii_uppercase() }).collect();
-    Some(match upper.as_slice() {
-        b"CONTENT_LENGTH" | b"CONTENT_TYPE" => upper,
-        _ => [b"HTTP_", upper.as_slice()].concat(),
+    let upper = |byte: &u8| if *byte == b'-' { '_' } else { char::from(byte.to_ascii_uppercase()) };
+    let upper: String = name.iter().map(upper).collect();
+    Some(match upper.as_str() {
+        "CONTENT_LENGTH" | "CONTENT_TYPE" => upper,
+        _ => format!("HTTP_{upper}"),
     })
 }
