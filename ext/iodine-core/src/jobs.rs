@@ -14,6 +14,7 @@
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use crate::client::Client;
 use crate::exchange::Exchange;
@@ -21,6 +22,12 @@ use crate::pubsub::Subscription;
 use crate::pubsub::engine::Listener;
 use crate::reactor::TimerId;
 use crate::reactor::leader::{Leadership, Led};
+
+/// How long a thread runs one job after the other before the reactor has a turn, if nobody else runs it: half of what
+/// the guardian waits before it takes the reactor.
+const OUT_AT_MOST: Duration = Duration::from_micros(500);
+/// The clock is looked at after so many jobs, because the smallest take little longer than that.
+const JOBS_A_LOOK: u32 = 4;
 
 /// One piece of work for the application.
 pub enum Job {
@@ -184,12 +191,16 @@ pub struct Consumer {
     queue: Arc<JobQueue>,
     leadership: Arc<Leadership>,
     active: bool,
+    /// When `take` last returned, and how many jobs were asked for since.
+    out_since: Instant,
+    asked: u32,
+    overdue: bool,
 }
 
 impl Consumer {
     /// A consumer for the calling thread, which leads when there is nothing else to do and it may.
     pub fn new(queue: Arc<JobQueue>, leadership: Arc<Leadership>) -> Self {
-        Self { queue, leadership, active: false }
+        Self { queue, leadership, active: false, out_since: Instant::now(), asked: 0, overdue: false }
     }
 
     /// Waits for a job. `interrupted` is asked first, and whenever the wait is disturbed by
@@ -197,6 +208,9 @@ impl Consumer {
     pub fn take(&mut self, interrupted: impl Fn() -> bool) -> Taken {
         let mut state = self.queue.lock();
         self.rest(&mut state);
+        if std::mem::take(&mut self.overdue) && !state.jobs.is_empty() {
+            state = self.look_in(state);
+        }
         let taken = loop {
             if interrupted() {
                 break Taken::Interrupted;
@@ -212,12 +226,15 @@ impl Consumer {
         state.active += 1;
         drop(state);
         self.active = true;
+        self.out_since = Instant::now();
+        self.asked = 0;
         taken
     }
 
-    /// The next job, if there is one: for a thread that is at work and would rather go on than park.
+    /// The next job, for a thread that is at work and would rather go on than park. `None`: there is none, or the thread
+    /// has been at work for so long that it has to come by in [`take`](Self::take).
     pub fn try_take(&mut self) -> Option<Job> {
-        if self.queue.backlog() == 0 {
+        if self.queue.backlog() == 0 || self.is_overdue() {
             return None;
         }
         self.queue.pop(&mut self.queue.lock())
@@ -244,6 +261,22 @@ impl Consumer {
         state = self.queue.arrived.wait(state).unwrap_or_else(PoisonError::into_inner);
         state.parked -= 1;
         state.woken = state.woken.saturating_sub(1);
+        state
+    }
+
+    /// Whether the reactor should have a turn before the next job.
+    fn is_overdue(&mut self) -> bool {
+        self.asked += 1;
+        self.overdue = self.asked.is_multiple_of(JOBS_A_LOOK) && self.out_since.elapsed() >= OUT_AT_MOST;
+        self.overdue
+    }
+
+    fn look_in<'q>(&'q self, mut state: MutexGuard<'q, State>) -> MutexGuard<'q, State> {
+        state.leading += 1;
+        drop(state);
+        self.leadership.look_in();
+        let mut state = self.queue.lock();
+        state.leading -= 1;
         state
     }
 
@@ -398,6 +431,24 @@ pub(crate) mod tests {
         drop(dying);
         pool.wait_until(|state| state.jobs.is_empty());
         pool.end();
+    }
+
+    #[test]
+    fn the_reactor_has_a_turn_among_many_jobs() {
+        let queue = Arc::new(JobQueue::default());
+        let reactor = Reactor::new(Arc::clone(&queue)).unwrap();
+        let handle = reactor.handle();
+        let mut consumer = Consumer::new(Arc::clone(&queue), Arc::new(Leadership::new(reactor, true)));
+        for _ in 0..100 {
+            queue.push(Job::Task(0));
+        }
+        assert!(matches!(consumer.take(|| false), Taken::Job(Job::Task(0))));
+        handle.set_timer(TimerId(1), Duration::ZERO);
+        thread::sleep(OUT_AT_MOST);
+        let taken = std::iter::from_fn(|| consumer.try_take()).count();
+        assert_eq!((taken, queue.backlog()), (JOBS_A_LOOK as usize - 1, 96));
+        assert!(matches!(consumer.take(|| false), Taken::Job(Job::Task(0))));
+        assert!(matches!(queue.lock().jobs.back(), Some(Job::Timer(TimerId(1)))), "the turn has made a job");
     }
 
     #[test]

@@ -147,12 +147,31 @@ impl Leadership {
             Err(led) => return led,
         };
         while !interrupted() && self.jobs.backlog() == 0 {
-            if let Some(exit) = reactor.turn().transpose() {
-                self.state().exit = Some(exit);
+            if !self.turn(&mut reactor) {
                 return Led::NotNow;
             }
         }
         Led::Back
+    }
+
+    /// One turn that waits for nothing, by a thread that has been out for a while and has jobs left. So many quick jobs
+    /// neither keep other connections waiting, nor look like a slow one.
+    pub(crate) fn look_in(&self) {
+        if let Ok(mut reactor) = self.claim() {
+            // With a command to carry out it does not sleep.
+            self.handle.nudge();
+            self.turn(&mut reactor);
+        }
+    }
+
+    /// A leader's turn. Whether there may be another one.
+    fn turn(&self, reactor: &mut Reactor) -> bool {
+        let exit = reactor.turn().transpose();
+        let goes_on = exit.is_none();
+        if !goes_on {
+            self.state().exit = exit;
+        }
+        goes_on
     }
 
     /// Makes the guardian look for threads without work at once, rather than after the next event.

@@ -29,8 +29,8 @@ impl Default for HeadLimits {
 /// refuses what cannot become a valid head as soon as it sees it: wrong line ends, control characters, folded lines,
 /// blanks before a colon, and whatever is beyond the limits.
 ///
-/// Clients send the same field lines with each request of a connection. So the reader remembers those of the last head,
-/// from the second one on and up to 2 KiB, and only compares them when they come again.
+/// Clients send the same field lines with each request of a connection. So the reader remembers the last head whose lines
+/// were new, from the second head on and up to 2 KiB, and only compares lines, or the whole head, that come again.
 ///
 /// ```
 /// use iodine_proto::http1::{Head, HeadLimits, HeadReader};
@@ -94,6 +94,13 @@ impl HeadReader {
 
     fn fill(&mut self, input: &[u8], head: &mut Head) -> Result<Option<usize>, Refusal> {
         let known = self.known.as_deref();
+        if let Some(known) = known
+            && input.starts_with(known.raw())
+            && self.progress.has_not_begun()
+        {
+            head.assign(known);
+            return Ok(Some(known.raw().len()));
+        }
         let Some(end) = self.progress.find_end(input, &self.limits, known)? else {
             return Ok(None);
         };
@@ -146,6 +153,11 @@ enum Part {
 }
 
 impl Progress {
+    /// Whether nothing has come yet, not even an empty line.
+    fn has_not_begun(&self) -> bool {
+        matches!(self.part, Part::EmptyLines) && self.begin == 0
+    }
+
     /// Where the head ends, if its end has come.
     fn find_end(&mut self, input: &[u8], limits: &HeadLimits, known: Option<&Head>) -> Result<Option<usize>, Refusal> {
         if matches!(self.part, Part::EmptyLines) && !self.skip_empty_lines(input)? {

@@ -50,7 +50,8 @@ pub(super) fn build(
     let keys = Keys::of(ruby);
     let Common { env, proxied, takes_events } = common_part(ruby, keys, exchange, application)?;
     let call = ruby.obj_wrap(Call::new(handle, exchange, env));
-    let callbacks = ruby.ary_new();
+    // Without room: hardly any request has callbacks, and the room is an allocation of its own.
+    let callbacks = ruby.ary_new_capa(0);
     let set = |key: Fixed, value: Value| store(ruby, env, key.value(ruby), value);
 
     let head = &exchange.head;

@@ -233,10 +233,11 @@ impl Answer {
             exchange.response.head = bytes;
             return self.send_file(context, exchange, file, &self.given()?);
         }
-        let (framing, produced) = match (&shape, content_length) {
-            _ if head_only => (Framing::Head(content_length.or(shape.length()?)), Produced::Plain),
+        let length = shape.length()?;
+        let (framing, produced) = match (length, content_length) {
+            _ if head_only => (Framing::Head(content_length.or(length)), Produced::Plain),
             _ if writer.has_transfer_encoding() => (Framing::Given, Produced::Plain),
-            (Shape::Known(_) | Shape::File(_), _) => (Framing::Length(shape.length()?.unwrap_or(0)), Produced::Plain),
+            (Some(length), _) => (Framing::Length(length), Produced::Plain),
             (_, Some(length)) => (Framing::Length(length), Produced::Counted(length)),
             _ if old_version => (Framing::Close, Produced::Plain),
             _ => (Framing::Chunked, Produced::Chunked),
@@ -250,7 +251,7 @@ impl Answer {
         }
         match shape {
             Shape::Known(known) => {
-                exchange.response.length = known.length()?;
+                exchange.response.length = length.unwrap_or(0);
                 known.put_into(exchange)?;
             }
             // Sent above.
