@@ -122,6 +122,7 @@ module Iodine
   # [ping] seconds of silence before a WebSocket or an event stream is sent a ping; 40
   # [max_pending] what may wait for a client that does not read, unless it is sent a response, MiB; 16
   # [deflate] whether WebSocket messages are compressed for clients that offer it (permessage-deflate); false
+  # [deflate_min] smallest message that is compressed, bytes; 1024
   # [log] a line for each response on stderr: true for the format of iodine 0.7, or `:common`, `:combined`, `:json`
   #
   # Raises TypeError unless given a Hash, or for a `tls` that is none, ArgumentError without a handler or for a folder

@@ -400,20 +400,8 @@ RSpec.describe "WebSocket" do
     end
   end
 
-  # Serves with options of Iodine.listen that have no flag.
-  listen_with = lambda { |options|
-    Support::Server.script(<<~RUBY)
-      require "iodine"
-      require "rack"
-      app = Rack::Builder.parse_file("#{Support::ROOT}/spec/apps/realtime.ru")
-      Iodine.threads = Iodine.workers = 1
-      Iodine.listen(service: :http, address: "127.0.0.1", port: 0, handler: Array(app).first, #{options})
-      Iodine.start
-    RUBY
-  }
-
   describe "compression" do
-    serving { listen_with["deflate: true"] }
+    serve "realtime.ru", "-deflate", "-deflate-min", 2000
 
     it "is agreed to, and used in both directions" do
       open_socket("/echo", "Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits") do |socket|
@@ -428,10 +416,31 @@ RSpec.describe "WebSocket" do
       end
     end
 
-    it "is not used for short messages" do
+    it "begins at the size that was set" do
       open_socket("/echo", "Sec-WebSocket-Extensions: permessage-deflate") do |socket|
-        socket.text("short")
-        expect(socket.read_message).to eq("short")
+        { 1999 => 0x81, 2000 => 0xC1 }.each do |size, first|
+          socket.text("x" * size)
+          head = socket.peer.read(2).unpack("CC")
+          socket.peer.read(head[1] == 126 ? socket.peer.read(2).unpack1("n") : head[1])
+
+          expect(head[0]).to eq(first)
+        end
+      end
+    end
+
+    it "is limited by what a message inflates to" do
+      bomb = Zlib::Deflate.new(nil, -15).deflate("x" * 300_000, Zlib::SYNC_FLUSH).delete_suffix("\x00\x00\xff\xff".b)
+      open_socket("/echo", "Sec-WebSocket-Extensions: permessage-deflate") do |socket|
+        socket.send_frame(:text, bomb, first: 0xC1)
+
+        expect(socket.read_frame.code).to eq(1009)
+      end
+    end
+
+    it "keeps no context, and says so" do
+      open_socket("/echo", "Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits") do |socket|
+        expect(socket.head["sec-websocket-extensions"])
+          .to eq("permessage-deflate; server_no_context_takeover; client_no_context_takeover")
       end
     end
 
@@ -441,7 +450,7 @@ RSpec.describe "WebSocket" do
   end
 
   describe "a peer that does not read" do
-    serving { listen_with["max_pending: 1"] }
+    serve "realtime.ru", "-max-pending", 1
 
     it "is closed when too much waits for it" do
       open_socket do |socket|

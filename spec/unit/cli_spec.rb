@@ -73,9 +73,10 @@ RSpec.describe "the iodine command" do
 
   describe "settings" do
     it "come from flags" do
-      values, threads, workers, verbosity, = settings(*%w[-p3000 -b=::1 -t -1 -w 2 -k 5 -maxbd 7 -maxhd=8 -V 3 my.ru])
+      values, threads, workers, verbosity, = settings(*%w[-p3000 -b=::1 -t -1 -w 2 -k 5 -maxbd 7 -maxhd=8 -V 3
+                                                          -max-pending 9 -deflate -deflate-min 10 my.ru])
       expect(values).to include(port: "3000", address: "::1", timeout: 5, max_body: 7, max_headers: 8,
-                                filename_: "my.ru")
+                                max_pending: 9, deflate: true, deflate_min: 10, filename_: "my.ru")
       expect([threads, workers, verbosity]).to eq [-1, 2, 3]
     end
 

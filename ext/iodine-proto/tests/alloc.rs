@@ -61,7 +61,7 @@ fn memory<T>(work: impl FnOnce() -> T) -> (T, usize, usize) {
 
 fn both(bits: u8, takeover: bool) -> Deflate {
     let window = Window { bits: WindowBits::new(bits).unwrap(), takeover };
-    Deflate { outgoing: window, incoming: window }
+    Deflate { outgoing: window, incoming: window, min_size: 0 }
 }
 
 /// Reads messages and sends them back, as a server without compression does.

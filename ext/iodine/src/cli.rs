@@ -61,11 +61,18 @@ fn hash(ruby: &Ruby, arguments: Arguments) -> Result<RHash, Error> {
         ("shutdown_timeout", arguments.shutdown_timeout),
         ("max_msg", arguments.max_msg),
         ("ping", arguments.ping),
+        ("max_pending", arguments.max_pending),
+        ("deflate_min", arguments.deflate_min),
         ("redis_ping", arguments.redis_ping),
         ("verbosity", arguments.verbosity),
     ];
-    let switches =
-        [("log", arguments.log), ("tls", arguments.tls), ("warmup", arguments.warmup), ("reload", arguments.reload)];
+    let switches = [
+        ("log", arguments.log),
+        ("deflate", arguments.deflate),
+        ("tls", arguments.tls),
+        ("warmup", arguments.warmup),
+        ("reload", arguments.reload),
+    ];
 
     let hash = ruby.hash_new();
     for (name, text) in texts.into_iter().filter_map(given) {

@@ -192,6 +192,9 @@ fn http_settings(ruby: &Ruby, given: RHash) -> Result<HttpSettings, Error> {
     set_max_pending(ruby, given, &mut settings.max_pending)?;
     let deflates = given.get(ruby.to_symbol("deflate")).is_some_and(|value| value.to_bool());
     settings.deflate = deflates.then(DeflateSettings::default);
+    if let (Some(deflate), Some(bytes)) = (&mut settings.deflate, number("deflate_min")?) {
+        deflate.min_size = u32::try_from(bytes).unwrap_or(u32::MAX);
+    }
     settings.log = log_format(ruby, given)?;
     set_files(ruby, given, &mut settings)?;
     Ok(settings)

@@ -138,7 +138,8 @@ const MISC: &str = "Misc";
 const SECONDS: Range = (0, 86_400);
 /// A terabyte.
 const MEBIBYTES: Range = (0, 1 << 20);
-/// A gigabyte: what is limited in KiB is held in memory.
+/// A gigabyte: what is limited in bytes or KiB is held in memory.
+const BYTES: Range = (0, 1 << 30);
 const KIBIBYTES: Range = (0, 1 << 20);
 
 /// Every flag, in the order of the help. Lines of help are broken by hand, to 100 columns with their names.
@@ -193,6 +194,15 @@ pub(super) static FLAGS: &[Flag] = &[
     number(HTTP, "SECONDS", SECONDS, &["write-timeout"], "Longest wait for a client that does not read [default: 60]"),
     number(WEBSOCKET, "KIB", KIBIBYTES, &["max-msg", "maxms"], "Largest incoming message\n[default: 256]"),
     number(WEBSOCKET, "SECONDS", SECONDS, &["ping"], "Ping after so long without traffic [default: 40]"),
+    number(
+        WEBSOCKET,
+        "MIB",
+        MEBIBYTES,
+        &["max-pending"],
+        "What may wait for a client that does not read\n[default: 16]",
+    ),
+    switch(WEBSOCKET, &["deflate"], "Compress messages for clients that offer it"),
+    number(WEBSOCKET, "BYTES", BYTES, &["deflate-min"], "Compress messages from this size on [default: 1024]"),
     switch(TLS, &["tls"], "Serve TLS, without a certificate by a self-signed one"),
     text(TLS, "FILE", &["tls-cert", "cert"], "Certificate chain, PEM"),
     text(TLS, "FILE", &["tls-key", "key"], "Private key, PEM [default: in the file of -tls-cert]"),

@@ -53,6 +53,12 @@ pub struct Arguments {
     pub max_msg: Option<i64>,
     /// Ping interval of WebSocket and SSE connections, seconds.
     pub ping: Option<i64>,
+    /// What may wait for a WebSocket or SSE client that does not read, MiB.
+    pub max_pending: Option<i64>,
+    /// Compress WebSocket messages.
+    pub deflate: bool,
+    /// Smallest WebSocket message that is compressed, bytes.
+    pub deflate_min: Option<i64>,
     /// Serve TLS.
     pub tls: bool,
     /// PEM file with the certificate chain.
@@ -157,6 +163,9 @@ impl From<Matches> for Arguments {
             shutdown_timeout: matches.number("shutdown-timeout"),
             max_msg: matches.number("max-msg"),
             ping: matches.number("ping"),
+            max_pending: matches.number("max-pending"),
+            deflate: matches.switch("deflate"),
+            deflate_min: matches.number("deflate-min"),
             tls: matches.switch("tls"),
             tls_cert: matches.text("tls-cert"),
             tls_key: matches.text("tls-key"),

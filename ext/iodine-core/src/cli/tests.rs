@@ -37,9 +37,10 @@ fn nothing_given_says_nothing() {
 
 #[test]
 fn every_flag_reaches_its_field() {
-    let given = "-b localhost -p 80 -t 4 -w 2 -www public -k 5 -v -log-format json -maxbd 1 -maxhd 2 -maxms 3 -ping 6 -tls -cert c.pem \
-                 -key k.pem -tls-pass secret -r redis://h -rp 7 -C conf.rb -pid run/ -V 3 -warmup -reload --header-timeout 8 \
-                 --body-timeout 9 --write-timeout 10 --shutdown-timeout 11 --tls-timeout 12 app.ru";
+    let given = "-b localhost -p 80 -t 4 -w 2 -www public -k 5 -v -log-format json -maxbd 1 -maxhd 2 -maxms 3 -ping 6 \
+                 -max-pending 12 -deflate -deflate-min 13 -tls -cert c.pem -key k.pem -tls-pass secret \
+                 -r redis://h -rp 7 -C conf.rb -pid run/ -V 3 -warmup -reload --header-timeout 8 \
+                 --body-timeout 9 --write-timeout 10 --shutdown-timeout 11 --tls-timeout 14 app.ru";
     let expected = Arguments {
         filename: text("app.ru"),
         address: text("localhost"),
@@ -58,11 +59,14 @@ fn every_flag_reaches_its_field() {
         shutdown_timeout: Some(11),
         max_msg: Some(3),
         ping: Some(6),
+        max_pending: Some(12),
+        deflate: true,
+        deflate_min: Some(13),
         tls: true,
         tls_cert: text("c.pem"),
         tls_key: text("k.pem"),
         tls_password: text("secret"),
-        tls_timeout: Some(12),
+        tls_timeout: Some(14),
         redis: text("redis://h"),
         redis_ping: Some(7),
         config: text("conf.rb"),

@@ -14,7 +14,6 @@ pub struct Deflater {
     stream: Option<Compress>,
     level: Compression,
     bits: WindowBits,
-    min_size: usize,
     /// Whether the stream has a context that the next message must not refer to.
     is_stale: bool,
 }
@@ -26,7 +25,6 @@ impl Deflater {
             stream: None,
             level: Compression::new(settings.level.clamp(1, 9).into()),
             bits: settings.outgoing.bits,
-            min_size: settings.min_size,
             is_stale: false,
         }
     }
@@ -34,11 +32,6 @@ impl Deflater {
     /// A compressor of the same settings for a smaller window.
     pub(super) fn with_bits(&self, bits: WindowBits) -> Self {
         Deflater { stream: None, bits, ..*self }
-    }
-
-    /// Whether a message of that many bytes is worth compressing.
-    pub(super) fn takes(&self, length: usize) -> bool {
-        length >= self.min_size
     }
 
     /// Whether a receiver with that window can inflate a message of that many bytes which was compressed without context.

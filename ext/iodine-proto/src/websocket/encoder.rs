@@ -11,6 +11,7 @@ use super::{Deflate, Deflater, Kind, MaskKey, Window};
 /// [`Deflater`] of its own from the first message that is compressed.
 pub struct Encoder {
     window: Option<Window>,
+    min_size: u32,
     /// The context that the peer has too. Invariant: `None` unless the window is taken over.
     own: Option<Box<Deflater>>,
 }
@@ -33,13 +34,16 @@ enum Compressed {
 impl Encoder {
     /// An encoder for what the handshake agreed to.
     pub fn new(deflate: Option<Deflate>) -> Self {
-        Encoder { window: deflate.map(|deflate| deflate.outgoing), own: None }
+        Encoder {
+            window: deflate.map(|deflate| deflate.outgoing),
+            min_size: deflate.map_or(0, |deflate| deflate.min_size),
+            own: None,
+        }
     }
 
     /// Appends a message as one frame. A text is taken to be UTF-8; `mask` is as for [`encode_message`].
     ///
-    /// It is compressed if the peers agreed to that, and if it has at least the
-    /// [`min_size`](super::DeflateSettings::min_size) of `shared`. The peer must get the messages in the order in which
+    /// It is compressed if the peers agreed to that, and if it has at least the [`min_size`](Deflate::min_size). The peer must get the messages in the order in which
     /// they were encoded.
     pub fn message(
         &mut self,
@@ -49,7 +53,7 @@ impl Encoder {
         shared: &mut Deflater,
         out: &mut Vec<u8>,
     ) {
-        let is_written = match self.window.filter(|_| shared.takes(payload.len())) {
+        let is_written = match self.window.filter(|_| self.takes(payload.len())) {
             Some(Window { bits, takeover: true }) => {
                 let own = self.own.get_or_insert_with(|| Box::new(shared.with_bits(bits)));
                 encode_compressed(kind, mask, out, |out| own.compress(payload, out));
@@ -68,7 +72,7 @@ impl Encoder {
     /// `shared` must be the same for all connections the publication is for.
     pub fn publication(&mut self, publication: &mut Publication, shared: &mut Deflater) -> Bytes {
         let length = publication.payload().len();
-        let compresses = self.window.is_some_and(|window| shared.takes(length) && shared.fits(window, length));
+        let compresses = self.window.is_some_and(|window| self.takes(length) && shared.fits(window, length));
         if !compresses {
             return publication.plain.clone();
         }
@@ -80,6 +84,11 @@ impl Encoder {
             own.forget();
         }
         frame
+    }
+
+    /// Whether a message of that many bytes is worth compressing.
+    fn takes(&self, length: usize) -> bool {
+        length >= self.min_size as usize
     }
 }
 

@@ -17,7 +17,7 @@ pub struct DeflateSettings {
     /// The compression of what the peer sends. Default: the largest window, no takeover.
     pub incoming: Window,
     /// The bytes from which on an outgoing message is compressed. Default 1024: less than that is one packet anyhow.
-    pub min_size: usize,
+    pub min_size: u32,
     /// How hard to compress: from 1, fast, to 9, small. Default 6. For 3 KB of JSON, 1 takes 8 µs and makes 780 bytes, 6 takes
     /// 21 µs and makes 510, and 9 makes no fewer.
     pub level: u8,
@@ -30,6 +30,8 @@ pub struct Deflate {
     pub outgoing: Window,
     /// Of what the peer sends.
     pub incoming: Window,
+    /// The bytes from which on this end compresses a message, as in [`DeflateSettings`]. The peer is not told.
+    pub min_size: u32,
 }
 
 /// The compression of one direction.
@@ -88,7 +90,7 @@ impl DeflateSettings {
             server_max_window_bits: names_outgoing.then_some(outgoing.bits),
             client_max_window_bits: (incoming.bits < WindowBits::MAX).then_some(Some(incoming.bits)),
         };
-        (Deflate { outgoing: outgoing.usable(), incoming }, answer.to_string())
+        (self.agreed(outgoing, incoming), answer.to_string())
     }
 
     /// As a client: the extension to offer.
@@ -120,7 +122,11 @@ impl DeflateSettings {
             bits: self.outgoing.bits.min(most),
             takeover: self.outgoing.takeover && !answer.client_no_context_takeover,
         };
-        (!is_larger).then_some(Deflate { outgoing: outgoing.usable(), incoming })
+        (!is_larger).then(|| self.agreed(outgoing, incoming))
+    }
+
+    fn agreed(&self, outgoing: Window, incoming: Window) -> Deflate {
+        Deflate { outgoing: outgoing.usable(), incoming, min_size: self.min_size }
     }
 }
 
@@ -308,7 +314,7 @@ mod tests {
         ];
         for (settings, offers, outgoing, incoming, answer) in table {
             let offers = extensions::parse([offers.as_bytes()].into_iter()).unwrap();
-            let expected = Deflate { outgoing: *outgoing, incoming: *incoming };
+            let expected = Deflate { outgoing: *outgoing, incoming: *incoming, min_size: 1024 };
             assert_eq!(settings.accept(&offers), Some((expected, (*answer).to_owned())), "{offers:?}");
         }
     }
@@ -374,7 +380,7 @@ mod tests {
         ];
         for (settings, answer, expected) in table {
             let answer = extensions::parse([answer.as_bytes()].into_iter()).unwrap();
-            let expected = expected.map(|(outgoing, incoming)| Deflate { outgoing, incoming });
+            let expected = expected.map(|(outgoing, incoming)| Deflate { outgoing, incoming, min_size: 1024 });
             assert_eq!(settings.agree(&answer[0]), expected, "{answer:?}");
         }
     }

@@ -2,7 +2,7 @@
 
 use iodine_proto::websocket::{ClientHandshake, DeflateSettings, Opened, RequestError, ResponseError};
 
-use crate::feed::both;
+use crate::feed::by_default;
 
 const NONCE: [u8; 16] = *b"the sample nonce";
 const LINE: &str = "HTTP/1.1 101 Switching Protocols";
@@ -138,7 +138,7 @@ fn compression_is_what_was_offered() {
             .map(|opened| opened.unwrap().deflate)
     };
     assert_eq!(answer(""), Ok(None));
-    assert_eq!(answer("permessage-deflate; server_no_context_takeover"), Ok(both(15, false)));
+    assert_eq!(answer("permessage-deflate; server_no_context_takeover"), Ok(by_default()));
     for wrong in [
         "permessage-deflate",
         "permessage-bzip2",

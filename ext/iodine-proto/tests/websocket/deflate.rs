@@ -1,6 +1,8 @@
 //! Compressed messages (RFC 7692).
 
-use iodine_proto::websocket::{DeflateSettings, Deflater, Encoder, Error, Event, Kind, Publication, Reader, Role};
+use iodine_proto::websocket::{
+    Deflate, DeflateSettings, Deflater, Encoder, Error, Event, Kind, Publication, Reader, Role,
+};
 
 use crate::feed::{self, MAX, both, everywhere, masked, plain, text};
 
@@ -112,9 +114,8 @@ fn inflated_size() {
 
 #[test]
 fn small_messages_and_those_that_would_grow_are_sent_as_they_are() {
-    let settings = DeflateSettings { min_size: 100, ..DeflateSettings::default() };
-    let mut shared = Deflater::new(&settings);
-    let mut encoder = Encoder::new(both(15, false));
+    let mut shared = Deflater::new(&DeflateSettings::default());
+    let mut encoder = Encoder::new(both(15, false).map(|deflate| Deflate { min_size: 100, ..deflate }));
     let noise: Vec<u8> = (0..200u32).map(|at| (at.wrapping_mul(2_654_435_761) >> 13) as u8).collect();
     let table: &[(&[u8], bool)] = &[(b"", false), (&[0; 99], false), (&[0; 100], true), (&noise, false)];
     for (payload, compresses) in table {

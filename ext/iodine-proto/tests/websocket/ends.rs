@@ -105,7 +105,7 @@ fn messages() -> Vec<(Kind, Vec<u8>)> {
     ]
 }
 
-fn settings(outgoing: (u8, bool), incoming: (u8, bool), min_size: usize, level: u8) -> DeflateSettings {
+fn settings(outgoing: (u8, bool), incoming: (u8, bool), min_size: u32, level: u8) -> DeflateSettings {
     let (outgoing, incoming) = (window(outgoing.0, outgoing.1), window(incoming.0, incoming.1));
     DeflateSettings { outgoing, incoming, min_size, level }
 }
@@ -159,7 +159,7 @@ fn both_ends_see_the_same_agreement() {
     let (client, server) = (client.unwrap(), server.unwrap());
     assert_eq!((client.outgoing, client.incoming), (server.incoming, server.outgoing));
     assert_eq!((client.outgoing, client.incoming), (window(12, true), window(11, false)));
-    assert_eq!(feed::both(15, false), connect(Some(kept), Some(DeflateSettings::default())).1);
+    assert_eq!(feed::by_default(), connect(Some(kept), Some(DeflateSettings::default())).1);
 }
 
 /// Connections may move between threads.

@@ -1,6 +1,8 @@
 //! Feeds a reader in pieces. However the bytes are cut, the outcome must be the same.
 
-use iodine_proto::websocket::{Deflate, Error, Event, Kind, MaskKey, Reader, Role, Window, WindowBits};
+use iodine_proto::websocket::{
+    Deflate, DeflateSettings, Error, Event, Kind, MaskKey, Reader, Role, Window, WindowBits,
+};
 
 /// What a reader made of some bytes.
 #[derive(Debug, PartialEq, Eq)]
@@ -82,9 +84,14 @@ pub(crate) fn window(bits: u8, takeover: bool) -> Window {
     Window { bits: WindowBits::new(bits).unwrap(), takeover }
 }
 
-/// An agreement about both directions.
+/// An agreement about both directions, to compress all messages.
 pub(crate) fn both(bits: u8, takeover: bool) -> Option<Deflate> {
-    Some(Deflate { outgoing: window(bits, takeover), incoming: window(bits, takeover) })
+    Some(Deflate { outgoing: window(bits, takeover), incoming: window(bits, takeover), min_size: 0 })
+}
+
+/// What is agreed to by default.
+pub(crate) fn by_default() -> Option<Deflate> {
+    both(15, false).map(|deflate| Deflate { min_size: DeflateSettings::default().min_size, ..deflate })
 }
 
 fn header(first: u8, mask: u8, length: usize) -> Vec<u8> {

@@ -1,6 +1,6 @@
 //! Whatever comes: no panic, and the same outcome however it is cut. Whatever is sent is read.
 
-use iodine_proto::websocket::{DeflateSettings, Deflater, Encoder, Kind, Reader, Role};
+use iodine_proto::websocket::{Deflate, DeflateSettings, Deflater, Encoder, Kind, Reader, Role};
 use proptest::prelude::*;
 
 use crate::feed::{self, KEY, both, event, masked, plain};
@@ -79,7 +79,8 @@ proptest! {
         messages in messages(), bits in 8..=15u8, takeover in any::<bool>(), deflate in any::<bool>(), places in places()
     ) {
         let deflate = both(bits, takeover && bits > 8).filter(|_| deflate);
-        let mut shared = Deflater::new(&DeflateSettings { min_size: 10, ..DeflateSettings::default() });
+        let deflate = deflate.map(|deflate| Deflate { min_size: 10, ..deflate });
+        let mut shared = Deflater::new(&DeflateSettings::default());
         let mut encoder = Encoder::new(deflate);
         let mut wire = Vec::new();
         for (kind, payload) in &messages {
