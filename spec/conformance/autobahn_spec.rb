@@ -1,0 +1,34 @@
+# frozen_string_literal: true
+
+# The Autobahn cases: a quick choice, or all of them with CI=true or AUTOBAHN=all in the environment. What they ended in
+# is kept in expected/, so that a change of it is a diff; each run leaves its own in tmp/autobahn.
+RSpec.describe "The Autobahn cases" do
+  autobahn = Support::Autobahn
+  kept = ->(side) { autobahn.read(File.expand_path("expected/autobahn-#{side}.txt", __dir__)) }
+
+  around do |example|
+    Dir.mktmpdir("iodine-autobahn") do |folder|
+      @folder = folder
+      example.run
+    end
+  end
+
+  it "are as expected against a server" do
+    server = Support::Server.rackup("echo.ru", "-deflate", "-deflate-min", 1, "-max-msg", 16 << 10, "-max-pending", 64)
+    outcome = autobahn.fuzz_server(server.port, @folder)
+    autobahn.keep("server", outcome)
+
+    expect(autobahn.differences(kept["server"], outcome)).to be_empty
+    expect(outcome.size).to eq(autobahn.all? ? kept["server"].size : autobahn::QUICK_COUNT)
+  ensure
+    server&.stop
+  end
+
+  it "end well, one and all" do
+    kept["server"].each do |name, (behavior, closing)|
+      expect([name, behavior]).to eq([name, "OK"]).or eq([name, "NON-STRICT"]).or eq([name, "INFORMATIONAL"])
+      expect([name, closing]).to eq([name, "OK"]).or eq([name, "INFORMATIONAL"])
+    end
+    expect(kept["server"].size).to eq(517)
+  end
+end
