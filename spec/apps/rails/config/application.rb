@@ -1,9 +1,10 @@
 # frozen_string_literal: true
 
-# A Rails application of few lines: a form, a redirect, a session, an upload and a live stream.
+# A Rails application of few lines: a form, a redirect, a session, an upload, a live stream and a channel.
 require "logger"
 require "rails"
 require "action_controller/railtie"
+require "action_cable/engine"
 
 module Notes
   # The application of rails_spec.rb.
@@ -17,6 +18,8 @@ module Notes
     config.logger = Logger.new($stderr)
     config.log_level = :warn
     config.session_store :cookie_store, key: "notes"
+    config.action_cable.mount_path = "/cable"
+    config.action_cable.disable_request_forgery_protection = true
 
     routes.append do
       root to: "notes#index"
