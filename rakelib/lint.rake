@@ -1,7 +1,7 @@
 # frozen_string_literal: true
 
 # The gem's workspace, and those beside it, which an unpacked gem does not have.
-manifests = FileList["{.,bench/floor}/Cargo.toml"]
+manifests = FileList["{.,bench/floor,bench/crowd}/Cargo.toml"]
 
 namespace :lint do
   desc "Check the format of the Rust code"

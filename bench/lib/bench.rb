@@ -6,7 +6,8 @@
 #
 #   CommandLine  what was asked             Scenario, SCENARIOS  what is measured
 #   Runner       rounds, interleaved        Server and its kinds who is measured
-#   WrkLoad, FirstByteLoad, MemoryLoad      one round against one server
+#   WrkLoad, FirstByteLoad, MemoryLoad,     one round against one server
+#   MessageLoad, IdleLoad                   the same, by bench/crowd
 #   ProcessTree, Machine  CPU and memory    Results, Bar         medians, ratios, pass or miss
 #   Report       tables and JSON            Calibration          whether the instruments can be trusted
 module Bench
@@ -19,10 +20,12 @@ end
 
 require_relative "bench/machine"
 require_relative "bench/process_tree"
+require_relative "bench/program"
 require_relative "bench/request"
 require_relative "bench/client"
 require_relative "bench/wrk"
 require_relative "bench/loads"
+require_relative "bench/crowd"
 require_relative "bench/scenarios"
 require_relative "bench/results"
 require_relative "bench/bars"

@@ -7,6 +7,7 @@
 //! One module a mode; each takes a listener and runs until it is killed.
 
 mod http;
+mod realtime;
 
 use std::{error::Error, io::Write, net::SocketAddr, process::ExitCode};
 
@@ -29,6 +30,7 @@ fn run(options: &Options) -> Result<(), Box<dyn Error>> {
     announce(&listener)?;
     match options.mode {
         Mode::Http => http::serve(listener, options.response_bytes),
+        Mode::Realtime => Ok(realtime::serve(listener)?),
     }
 }
 
@@ -59,4 +61,6 @@ struct Options {
 enum Mode {
     /// HTTP/1.1 with persistent connections, pipelining and request bodies by Content-Length
     Http,
+    /// WebSockets and event streams: echo on /echo, messages of /publish to all of /subscribe
+    Realtime,
 }

@@ -122,7 +122,8 @@ module Bench
       missing = @kinds.filter_map { |kind| SERVERS.fetch(kind).missing }
       raise Error, missing.join("\nbench: ") if missing.any?
 
-      Floor.build if @kinds.include?(:floor)
+      FLOOR.build if @kinds.include?(:floor)
+      CROWD.build if @scenarios.any?(&:crowd?)
     end
 
     # The floor gains more from a busy machine than a server with threads: requests pile up and fewer polls serve them.

@@ -20,7 +20,8 @@ module Bench
       Column.new(:first_byte_ms, "first byte ms", 2, false),
       Column.new(:early_mib, "early RSS MiB", 1, false),
       Column.new(:late_mib, "late RSS MiB", 1, false),
-      Column.new(:growth, "growth", 3, false)
+      Column.new(:growth, "growth", 3, false),
+      Column.new(:idle_kib, "KiB/connection", 2, false)
     ].freeze
     REFERENCES = %i[floor puma].freeze
     private_constant :COLUMNS, :REFERENCES

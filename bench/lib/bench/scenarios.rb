@@ -4,12 +4,13 @@ module Bench
   # What is measured: an application, the threads its server gets, and a load.
   #
   # Scenarios of one +group+ take turns within each round, so that their figures may be compared with one another.
-  # +files+ tells that the servers get StaticFiles.folder to serve, +log+ that iodine writes a line a request.
+  # +files+ tells that the servers get StaticFiles.folder to serve, +log+ that iodine writes a line a request; +floor+
+  # is the mode of bench/floor.
   # A scenario that +needs+ something no server here offers yet is listed and skipped.
-  Scenario = Struct.new(:name, :about, :app, :threads, :request, :load, :group, :servers, :files, :log,
+  Scenario = Struct.new(:name, :about, :app, :threads, :request, :load, :group, :servers, :files, :log, :floor,
                         :needs, keyword_init: true) do
     def initialize(name:, about:, app:, load:, request:, threads: 1, group: name, servers: %i[iodine puma floor],
-                   files: false, log: false, needs: nil)
+                   files: false, log: false, floor: "http", needs: nil)
       super
     end
 
@@ -19,8 +20,19 @@ module Bench
       new(name: name, about: about, app: app, request: request, load: load, **rest)
     end
 
+    # Messages of WebSockets and event streams.
+    def self.messages(name, about, mode, connections:, options: [], **rest)
+      new(name: name, about: about, app: :realtime, request: Request.new, servers: %i[iodine floor], floor: "realtime",
+          load: MessageLoad.new(mode, connections: connections, options: options), **rest)
+    end
+
     def app_path
       File.join(ROOT, "apps", "#{app}.ru")
+    end
+
+    # Whether bench/crowd makes the load.
+    def crowd?
+      load.is_a?(MessageLoad) || load.is_a?(IdleLoad)
     end
 
     def to_s
@@ -57,6 +69,12 @@ module Bench
                                                                  servers: %i[iodine], files: true, log: true,
                                                                  group: :static_10k),
     Scenario.wrk(:static_1mb, "1 MiB file by -www", app: :hello, request: Request.new(path: "/1mb.bin"),
-                                                    connections: 20, servers: %i[iodine nginx], files: true)
+                                                    connections: 20, servers: %i[iodine nginx], files: true),
+    Scenario.messages(:ws_echo, "WebSocket, 32 bytes and back", "echo", connections: 100),
+    Scenario.messages(:ws_fan_out, "32 bytes to all WebSockets", "fan-out", connections: 1000),
+    Scenario.messages(:sse_fan_out, "32 bytes to all event streams", "fan-out", connections: 1000,
+                                                                                options: ["--event-stream"]),
+    Scenario.new(name: :ws_idle, about: "WebSockets with a handler each", app: :realtime, request: Request.new,
+                 load: IdleLoad.new(connections: 10_000), servers: %i[iodine])
   ].freeze
 end

@@ -1,8 +1,6 @@
 # frozen_string_literal: true
 
 require "fileutils"
-require "json"
-require "open3"
 require "rbconfig"
 require "tmpdir"
 
@@ -111,37 +109,19 @@ module Bench
   # The bare event loop of bench/floor. It runs no application, so it copies the size of another server's answer.
   class Floor < Server
     def self.missing
-      "the floor needs cargo to be built: see https://rustup.rs, or leave it out with --servers" unless
-        Machine.executable("cargo")
-    end
-
-    # Builds what is not up to date; quick when nothing changed.
-    def self.build
-      output, status = Open3.capture2e("cargo", "build", "--release", "--locked", "--manifest-path", MANIFEST)
-      raise Error, "bench/floor does not build:\n#{output}" unless status.success?
-    end
-
-    # Where cargo puts the program, which configuration and environment may change.
-    def self.executable
-      @executable ||= begin
-        output, status = Open3.capture2("cargo", "metadata", "--no-deps", "--format-version", "1",
-                                        "--manifest-path", MANIFEST)
-        raise Error, "cargo cannot describe #{MANIFEST}" unless status.success?
-
-        File.join(JSON.parse(output).fetch("target_directory"), "release", "floor")
-      end
+      FLOOR.missing
     end
 
     private
 
     def command
-      [self.class.executable, "http", "--port", port.to_s, "--response-bytes", [answer_bytes, LEAST_BYTES].max.to_s]
+      size = ["--response-bytes", [answer_bytes, LEAST_BYTES].max.to_s] if scenario.floor == "http"
+      [FLOOR.executable, scenario.floor, "--port", port.to_s, *size]
     end
 
-    MANIFEST = File.join(ROOT, "floor", "Cargo.toml")
     # The floor's own hello world. Puma's is shorter because it sends no Date.
     LEAST_BYTES = 113
-    private_constant :MANIFEST, :LEAST_BYTES
+    private_constant :LEAST_BYTES
   end
 
   # In the order in which they are started and reported: the floor comes after those it imitates.
