@@ -14,6 +14,7 @@ use magnus::{Error, ExceptionClass, IntoValue, RArray, RClass, RModule, RString,
 use crate::gvl;
 use crate::pubsub::{Attachment, process};
 use crate::roots::Root;
+use crate::tls::{self, Tls};
 
 /// The engine of one server, as the processes have it that may use it.
 #[magnus::wrap(class = "Iodine::Base::RedisClient", free_immediately)]
@@ -56,10 +57,21 @@ struct Arrived {
 }
 
 impl RedisClient {
-    /// `ping` and `timeout` in seconds, `max_pending` in bytes.
-    fn new(ruby: &Ruby, url: RString, ping: f64, timeout: f64, max_pending: usize) -> Result<Self, Error> {
+    /// `ping` and `timeout` in seconds, `max_pending` in bytes. `tls` is for a URL that asks for it.
+    fn new(
+        ruby: &Ruby,
+        url: RString,
+        ping: f64,
+        timeout: f64,
+        max_pending: usize,
+        tls: Option<&Tls>,
+    ) -> Result<Self, Error> {
         let url = url.to_string()?;
         let server = Server::parse(&url).map_err(|error| Error::new(ruby.exception_arg_error(), error.to_string()))?;
+        let server = match server.is_secure() {
+            true => server.secured(tls::client(ruby, &tls.map(Tls::settings).unwrap_or_default())?),
+            false => server,
+        };
         let seconds = |seconds: f64| {
             Duration::try_from_secs_f64(seconds)
                 .map_err(|error| Error::new(ruby.exception_arg_error(), error.to_string()))
@@ -301,7 +313,7 @@ fn error_class(ruby: &Ruby) -> Result<ExceptionClass, Error> {
 
 pub(crate) fn init(ruby: &Ruby, base: RModule) -> Result<(), Error> {
     let class = base.define_class("RedisClient", ruby.class_object())?;
-    class.define_singleton_method("new", function!(RedisClient::new, 4))?;
+    class.define_singleton_method("new", function!(RedisClient::new, 5))?;
     class.define_method("url", method!(RedisClient::url, 0))?;
     class.define_method("start", method!(RedisClient::start, 0))?;
     class.define_method("attachment", method!(RedisClient::attachment, 0))?;

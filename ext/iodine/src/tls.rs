@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use iodine_core::net::tls::{CertificateSource, Password, SelfSigned, TlsError, TlsServer, TlsSettings};
+use iodine_core::net::tls::{CertificateSource, Password, SelfSigned, TlsClient, TlsError, TlsServer, TlsSettings};
 use magnus::prelude::*;
 use magnus::{Error, ExceptionClass, RClass, RModule, Ruby, function, method};
 
@@ -79,6 +79,14 @@ impl Tls {
 /// `Iodine::TLS::Error`: what is wrong with which file.
 pub(crate) fn server(ruby: &Ruby, settings: TlsSettings) -> Result<Arc<TlsServer>, Error> {
     TlsServer::new(settings).map(Arc::new).map_err(|error| wrong(ruby, &error))
+}
+
+/// The client's side of it.
+///
+/// # Errors
+/// `Iodine::TLS::Error`: what is wrong with which file.
+pub(crate) fn client(ruby: &Ruby, settings: &TlsSettings) -> Result<Arc<TlsClient>, Error> {
+    TlsClient::new(settings).map(Arc::new).map_err(|error| wrong(ruby, &error))
 }
 
 /// An `Iodine::TLS::Error`.

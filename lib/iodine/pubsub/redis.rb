@@ -29,10 +29,13 @@ module Iodine
       MOST = 86_400
       private_constant :PING, :TIMEOUT, :MAX_PENDING, :MOST
 
-      # +url+ is `redis://user:password@host:port/database`, or `redis+unix:///path?db=database`.
+      # +url+ is `redis://user:password@host:port/database`, `rediss://` for the same over TLS, or
+      # `redis+unix:///path?db=database`.
       #
       # [ping] seconds without a word from Redis before it is sent a ping; 0 is 300
       # [timeout] seconds that Redis may owe an answer before the connection is given up; as `ping`, at most 10
+      # [tls] an Iodine::TLS for `rediss://`, whose authorities the server is verified by, and whose certificate it is
+      #       shown if it asks; without one it is verified by those of the system
       # [max_pending] MiB of messages and commands that may wait for Redis; more are dropped, and counted in the log; 16
       #
       # Raises TypeError for a URL that is no String, ArgumentError for one that names no Redis server and for other
@@ -78,14 +81,20 @@ module Iodine
         raise TypeError, "a Redis URL must be a String, got #{url.class}" unless url.is_a?(String)
         raise TypeError, "options of a Redis engine must be a Hash, got #{options.inspect}" unless options.is_a?(Hash)
 
-        options = { ping: nil, timeout: nil, max_pending: nil }.merge(options, keywords)
-        raise ArgumentError, "unknown options of a Redis engine: #{options.keys[3..].inspect}" if options.size > 3
+        options = { ping: nil, timeout: nil, max_pending: nil, tls: nil }.merge(options, keywords)
+        raise ArgumentError, "unknown options of a Redis engine: #{options.keys[4..].inspect}" if options.size > 4
 
         ping = number(:ping, options[:ping] || 0)
         ping = PING if ping.zero?
         timeout = number(:timeout, options[:timeout] || [ping, TIMEOUT].min)
         pending = number(:max_pending, options[:max_pending] || MAX_PENDING)
-        [url, ping.to_f, timeout.to_f, (pending * (1 << 20)).to_i]
+        [url, ping.to_f, timeout.to_f, (pending * (1 << 20)).to_i, encryption(options[:tls])]
+      end
+
+      def encryption(tls)
+        raise TypeError, "tls must be an Iodine::TLS, got #{tls.inspect}" unless tls.nil? || tls.is_a?(TLS)
+
+        tls&.send(:settings)
       end
 
       def number(name, value)

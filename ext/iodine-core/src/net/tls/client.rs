@@ -41,7 +41,6 @@ impl TlsClient {
     ///
     /// # Errors
     /// When the host cannot be a name in a certificate.
-    #[cfg_attr(not(test), expect(dead_code, reason = "the reactor does not connect yet"))]
     pub(crate) fn connect(&self, socket: Socket, host: &str) -> Result<Session, TlsError> {
         let session = ClientConnection::new(self.config(), server_name(host)?)
             .map_err(|error| TlsError::Refused(error.to_string()))?;

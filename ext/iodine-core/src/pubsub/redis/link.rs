@@ -10,7 +10,7 @@ use mio::{Registry, Token};
 use super::Settings;
 use super::backoff::Backoff;
 use super::session::{Failure, Session};
-use super::url::Server;
+use super::url::{Encryption, Server};
 use crate::net::address::Address;
 use crate::net::socket::Socket;
 use crate::net::stream::Stream;
@@ -71,7 +71,7 @@ impl<T> Link<T> {
             Address::Unix(path) => UnixStream::connect(path).map(Socket::Unix).map_err(Failure::Broken)?,
             Address::Tcp { host, port } => open(self.choose(host.as_deref().unwrap_or_default(), *port)?)?,
         };
-        let mut stream = Stream::Plain(socket);
+        let mut stream = encrypted(socket, server)?;
         stream.register(registry, self.token).map_err(Failure::Broken)?;
         self.state = State::Up(Box::new(Session::new(stream, server, now)));
         Ok(())
@@ -118,6 +118,20 @@ impl<T> Link<T> {
         self.addresses = addresses.len();
         let address = addresses.get(self.tried).or(addresses.first());
         address.copied().ok_or_else(|| Failure::Unresolved(io::ErrorKind::NotFound.into()))
+    }
+}
+
+/// With TLS, if the server's URL asks for it.
+fn encrypted(socket: Socket, server: &Server) -> Result<Stream, Failure> {
+    let refused = |reason: String| Failure::Broken(io::Error::new(io::ErrorKind::InvalidInput, reason));
+    match (&server.encryption, &server.address) {
+        (Encryption::None, _) => Ok(Stream::Plain(socket)),
+        (Encryption::Tls(tls), Address::Tcp { host, .. }) => {
+            let session = tls.connect(socket, host.as_deref().unwrap_or("localhost"));
+            session.map(Stream::from).map_err(|error| refused(error.to_string()))
+        }
+        // Never without what was asked for.
+        (Encryption::Wanted | Encryption::Tls(_), _) => Err(refused("there is no TLS for its URL".into())),
     }
 }
 

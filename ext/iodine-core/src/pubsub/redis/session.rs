@@ -143,8 +143,13 @@ impl<T> Session<T> {
     /// # Errors
     /// When the connection is broken.
     pub(super) fn flush(&mut self) -> Result<(), Failure> {
-        while self.backlog() > 0 {
-            match self.stream.write(&self.out[self.written..]) {
+        // TLS has something to say before anything else, and after it.
+        while self.backlog() > 0 || self.stream.wants_write() {
+            let written = match self.backlog() {
+                0 => self.stream.flush().map(|()| 0),
+                _ => self.stream.write(&self.out[self.written..]),
+            };
+            match written {
                 Ok(count) => self.written += count,
                 Err(error) if is_early(&error) => return Ok(()),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}

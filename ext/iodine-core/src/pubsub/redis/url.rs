@@ -3,25 +3,40 @@
 use std::ffi::OsStr;
 use std::fmt;
 use std::os::unix::ffi::OsStrExt;
+use std::sync::Arc;
 
 use iodine_proto::http1::url::{decode_form, decode_path};
 
 use crate::net::address::Address;
+use crate::net::tls::TlsClient;
 
 /// A server, as its URL names it:
 ///
 /// ```text
 /// redis://[[user]:password@][host][:port][/database]
+/// rediss://[[user]:password@][host][:port][/database]
 /// redis+unix://[[user]:password@]/path[?db=…&user=…&pass=…]      unix://…, /path
 /// ```
 ///
-/// User, password and path are percent-decoded. Without a scheme it is `redis`. The host is `localhost` when there is
+/// `rediss` is `redis` over TLS. User, password and path are percent-decoded. Without a scheme it is `redis`. The host is `localhost` when there is
 /// none, the port 6379, the database 0.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Server {
     pub(super) address: Address,
     pub(super) login: Option<Login>,
     pub(super) database: u32,
+    pub(super) encryption: Encryption,
+}
+
+/// What the connection is encrypted by.
+#[derive(Clone)]
+pub(super) enum Encryption {
+    /// Nothing.
+    None,
+    /// TLS, which the owner of the URL has to provide.
+    Wanted,
+    /// TLS.
+    Tls(Arc<TlsClient>),
 }
 
 /// A password, and whose it is: without a user it is that of the server.
@@ -50,10 +65,21 @@ impl Server {
         };
         match scheme.to_ascii_lowercase().as_str() {
             "redis" | "valkey" => Self::tcp(rest),
-            "rediss" | "valkeys" => Err(UrlError::Tls),
+            "rediss" | "valkeys" => Self::tcp(rest).map(|server| Self { encryption: Encryption::Wanted, ..server }),
             "unix" | "redis+unix" | "valkey+unix" => Self::unix(rest),
             _ => Err(UrlError::Scheme),
         }
+    }
+
+    /// Whether its URL asks for TLS.
+    pub fn is_secure(&self) -> bool {
+        !matches!(self.encryption, Encryption::None)
+    }
+
+    /// The same, with what to encrypt by.
+    #[must_use]
+    pub fn secured(self, tls: Arc<TlsClient>) -> Self {
+        Self { encryption: Encryption::Tls(tls), ..self }
     }
 
     fn tcp(rest: &str) -> Result<Self, UrlError> {
@@ -71,7 +97,7 @@ impl Server {
             "" => 0,
             number => database(number)?,
         };
-        Self { address, login, database }.with_options(query)
+        Self { address, login, database, encryption: Encryption::None }.with_options(query)
     }
 
     fn unix(rest: &str) -> Result<Self, UrlError> {
@@ -82,7 +108,7 @@ impl Server {
         // A name in the current folder is a path too, and `Address` knows a path by its slash.
         let path = if path.contains(&b'/') { path.into_owned() } else { [b"./", &*path].concat() };
         let address = Address::new(Some(OsStr::from_bytes(&path)), None).map_err(|_| UrlError::Path)?;
-        Self { address, login, database: 0 }.with_options(query)
+        Self { address, login, database: 0, encryption: Encryption::None }.with_options(query)
     }
 
     /// `db=…&user=…&pass=…`
@@ -128,11 +154,24 @@ impl fmt::Display for Server {
                 if self.database == 0 { Ok(()) } else { write!(f, "?db={}", self.database) }
             }
             tcp => {
-                write!(f, "redis://{login}{tcp}/{}", self.database)
+                let scheme = if self.is_secure() { "rediss" } else { "redis" };
+                write!(f, "{scheme}://{login}{tcp}/{}", self.database)
             }
         }
     }
 }
+
+impl PartialEq for Encryption {
+    fn eq(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::None, Self::None) | (Self::Wanted, Self::Wanted) => true,
+            (Self::Tls(one), Self::Tls(other)) => Arc::ptr_eq(one, other),
+            _ => false,
+        }
+    }
+}
+
+impl Eq for Encryption {}
 
 impl fmt::Debug for Server {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -163,15 +202,13 @@ pub enum UrlError {
     Option,
     /// There is a `#`.
     Fragment,
-    /// TLS is asked for, and to do without would betray who asked.
-    Tls,
 }
 
 impl fmt::Display for UrlError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::TooLong => "Redis URL too long.",
-            Self::Scheme => "the scheme of a Redis URL is redis, redis+unix or unix",
+            Self::Scheme => "the scheme of a Redis URL is redis, rediss, redis+unix or unix",
             Self::Host => {
                 "the Redis URL has no valid host: write an IPv6 address in brackets, and /, ?, # or @ in a password \
                  percent-encoded"
@@ -184,7 +221,6 @@ impl fmt::Display for UrlError {
             Self::Database => "the database of the Redis URL is no number: redis://host/0",
             Self::Encoding => "the Redis URL has a % without two hexadecimal digits: write %25 for a percent sign",
             Self::Option => "the options of a Redis URL are db, user and pass",
-            Self::Tls => "rediss:// needs TLS, which is not in this version",
             Self::Fragment => "the Redis URL has a #: write %23 for it in a password",
         })
     }
@@ -247,6 +283,14 @@ mod tests {
     }
 
     #[test]
+    fn a_scheme_asks_for_tls() {
+        for (url, secure) in [("rediss://h", true), ("valkeys://h", true), ("redis://h", false), ("h", false)] {
+            assert_eq!(Server::parse(url).unwrap().is_secure(), secure, "{url}");
+        }
+        assert_eq!(Server::parse("rediss://:p@h/1").unwrap().to_string(), "rediss://:***@h:6379/1");
+    }
+
+    #[test]
     fn urls_name_servers() {
         let long = format!("redis://{}@h", "x".repeat(URL_LIMIT - 10));
         let table = [
@@ -293,7 +337,6 @@ mod tests {
     fn urls_that_name_no_server_are_refused() {
         let long = format!("redis://{}@h", "x".repeat(URL_LIMIT - 9));
         let table = [
-            ("rediss://:secret@h", UrlError::Tls),
             ("http://h", UrlError::Scheme),
             ("://h", UrlError::Scheme),
             ("redis://h:http", UrlError::Port),
