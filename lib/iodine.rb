@@ -162,6 +162,7 @@ module Iodine
   # [max_pending] what may wait for a server that does not read, MiB; 16
   # [write_timeout] longest pause of a server that does not read, seconds; 60
   # [deflate] whether compression of WebSocket messages is offered (permessage-deflate); false
+  # [tls] an Iodine::TLS to encrypt by. A `wss` or `tls` URL needs none: the authorities of the system verify the server
   #
   # Raises TypeError unless given a Hash, ArgumentError without a handler, with a block, or for what cannot be sent,
   # RuntimeError when the name is not known.
@@ -185,6 +186,10 @@ module Iodine
     Base::Clients.attach(descriptor, handler)
     handler
   end
+
+  # How many connections this process has open, by what is spoken on them: a Hash with the keys :http, :websocket, :sse
+  # and :raw. Those of Iodine.connect and Iodine.attach_fd count as well. Cheap enough to be asked for each request.
+  def connections = Base::Server.connections
 
   # Serves until #stop, SIGINT or SIGTERM. Returns Iodine. Raises RuntimeError when the server runs already.
   def start

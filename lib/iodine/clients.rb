@@ -22,6 +22,7 @@ module Iodine
       @waiting = []
       @reactor = nil
       @stopping = false
+      @tls = nil
 
       class << self
         # Opens a connection: now, or when there is a reactor.
@@ -88,17 +89,24 @@ module Iodine
 
         def dial(options, handler)
           service = Service.of(options)
-          raise ArgumentError, "TLS for clients is not in this version" if service.secure || options[:tls]
-
+          tls = tls(options[:tls], service.secure)
           place = [options[:url]&.to_s, address(options), port(options[:port])]
-          return Dial.raw(*place, raw_options(options)) if service.raw?
+          return Dial.raw(place, raw_options(options), tls) if service.raw?
 
           begin
-            Dial.web_socket(*place, options.merge(request_options(options)))
+            Dial.web_socket(place, options.merge(request_options(options)), tls)
           rescue RuntimeError
             Dial.refuse(handler)
             raise
           end
+        end
+
+        # What encrypts, if anything does. Unless told otherwise it verifies servers by the authorities of the system.
+        def tls(given, secure)
+          raise TypeError, "tls must be an Iodine::TLS, got #{given.inspect}" unless given.nil? || given.is_a?(TLS)
+
+          given ||= (@tls ||= TLS.new) if secure
+          given&.send(:settings)
         end
 
         def raw_options(options) = { connect_timeout: options[:ping], **options }

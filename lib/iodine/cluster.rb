@@ -40,6 +40,9 @@ module Iodine
         shut_down unless @child
       end
 
+      # Open connections of this process, by kind: those of Iodine.connect and Iodine.attach_fd.
+      def connections = @reactor.connections
+
       # The end, at once, of all workers. Called within a signal handler.
       def abandon = @workers.each { |worker| worker.tell("KILL") }
 

@@ -7,6 +7,9 @@ module Iodine
       # Seconds that running requests have to finish once the server is told to stop.
       SHUTDOWN_TIMEOUT = 5
 
+      # What there is before the start.
+      NO_CONNECTIONS = { http: 0, websocket: 0, sse: 0, raw: 0 }.freeze
+
       @listeners = []
       @events = nil
       @process = nil
@@ -48,6 +51,9 @@ module Iodine
           @process = process
           process.run(&ready)
         end
+
+        # Open connections of this process, by kind.
+        def connections = @process&.connections || NO_CONNECTIONS.dup
 
         # Asks for the end.
         def stop = @events&.push(:stop)

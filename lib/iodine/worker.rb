@@ -52,6 +52,9 @@ module Iodine
         serve(listener) if @serving
       end
 
+      # Open connections, by kind.
+      def connections = @reactor.connections
+
       # The end, at once. Called within a signal handler.
       def abandon; end
 

@@ -12,6 +12,7 @@ use bytes::Bytes;
 use iodine_proto::websocket::{Close, DeflateSettings, Deflater};
 use mio::Waker;
 
+use crate::census::Census;
 use crate::client::Client;
 use crate::connection::gate::Gate;
 use crate::exchange::Exchange;
@@ -34,6 +35,7 @@ struct Shared {
     wants_idle: AtomicBool,
     waker: Waker,
     jobs: Arc<JobQueue>,
+    census: Arc<Census>,
     /// One for the messages of all WebSockets.
     deflater: Mutex<Deflater>,
 }
@@ -100,6 +102,7 @@ impl Handle {
             wants_idle: AtomicBool::new(false),
             waker,
             jobs,
+            census: Arc::default(),
             deflater: Mutex::new(Deflater::new(&DeflateSettings::default())),
         }))
     }
@@ -230,6 +233,11 @@ impl Handle {
 
     pub(crate) fn request(&self, request: pubsub::Request) {
         self.send(Command::PubSub(request));
+    }
+
+    /// How many connections the reactor has.
+    pub fn census(&self) -> &Arc<Census> {
+        &self.0.census
     }
 
     pub(crate) fn deflater(&self) -> MutexGuard<'_, Deflater> {

@@ -20,6 +20,7 @@
 #![forbid(unsafe_code)]
 
 pub mod access_log;
+pub mod census;
 pub mod cli;
 pub mod client;
 pub mod concurrency;

@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::io;
 use std::path::PathBuf;
 use std::sync::mpsc::channel;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
@@ -12,6 +12,7 @@ use iodine_core::client::{Client, Protocol};
 use iodine_core::handle::Handle;
 use iodine_core::net::address::{Address, Scheme, Url};
 use iodine_core::net::remote::Remote;
+use iodine_core::net::tls::{TlsClient, server_name};
 use iodine_core::random;
 use iodine_core::reactor::{Connect, Handshake};
 use iodine_core::settings::{HttpSettings, WriteLimits};
@@ -22,6 +23,7 @@ use magnus::{Error, RArray, RHash, RModule, RString, Ruby, Value, function};
 use crate::connection::{self, Handler};
 use crate::gvl;
 use crate::socket::{number, write_limits};
+use crate::tls::Tls;
 
 /// Where to, and how. The name is resolved, and the request of a WebSocket written.
 #[magnus::wrap(class = "Iodine::Base::Dial", free_immediately)]
@@ -33,6 +35,7 @@ struct Plan {
     /// The silence after which there is a ping.
     ping: Duration,
     writes: WriteLimits,
+    tls: Option<(Arc<TlsClient>, String)>,
     handshake: Option<Handshake>,
 }
 
@@ -40,43 +43,41 @@ struct Plan {
 const TIMEOUT: Duration = Duration::from_secs(30);
 
 impl Dial {
-    /// For a raw connection.
-    fn raw(
-        ruby: &Ruby,
-        url: Option<String>,
-        address: Option<PathBuf>,
-        port: Option<i64>,
-        given: RHash,
-    ) -> Result<Self, Error> {
-        let (address, _) = place(ruby, url, address, port)?;
-        Self::make(ruby, &address, given, None)
+    /// For a raw connection to a URL, or an address and a port. `tls` is what encrypts.
+    fn raw(ruby: &Ruby, place: Place, given: RHash, tls: Option<&Tls>) -> Result<Self, Error> {
+        let (address, _) = find(ruby, place)?;
+        Self::make(ruby, &address, given, tls, None)
     }
 
     /// For a WebSocket. `:fields` of `given` are pairs of names and values.
-    fn web_socket(
-        ruby: &Ruby,
-        url: Option<String>,
-        address: Option<PathBuf>,
-        port: Option<i64>,
-        given: RHash,
-    ) -> Result<Self, Error> {
-        let (address, url) = place(ruby, url, address, port)?;
+    fn web_socket(ruby: &Ruby, place: Place, given: RHash, tls: Option<&Tls>) -> Result<Self, Error> {
+        let (address, url) = find(ruby, place)?;
         let path = text(ruby, given, "path")?;
         let target = url.as_ref().map(|url| url.path.clone()).or(path).unwrap_or_else(|| "/".to_owned());
         let host = match text(ruby, given, "host")? {
             Some(host) => host,
-            None => host_of(&address, url.and_then(|url| url.scheme)),
+            None => host_of(&address, if tls.is_some() { Scheme::Wss } else { Scheme::Ws }),
         };
         let handshake = handshake(ruby, &target, &host, given)?;
-        Self::make(ruby, &address, given, Some(handshake))
+        Self::make(ruby, &address, given, tls, Some(handshake))
     }
 
-    fn make(ruby: &Ruby, address: &Address, given: RHash, handshake: Option<Handshake>) -> Result<Self, Error> {
+    fn make(
+        ruby: &Ruby,
+        address: &Address,
+        given: RHash,
+        tls: Option<&Tls>,
+        handshake: Option<Handshake>,
+    ) -> Result<Self, Error> {
         let plan = Plan {
             remotes: resolve(ruby, address)?,
             timeout: seconds(ruby, given, "connect_timeout")?.unwrap_or(TIMEOUT),
             ping: seconds(ruby, given, "ping")?.unwrap_or(Duration::ZERO),
             writes: write_limits(ruby, given)?,
+            tls: match tls {
+                Some(tls) => Some((tls.client(ruby)?, name_of(ruby, address)?)),
+                None => None,
+            },
             handshake,
         };
         Ok(Self(Mutex::new(Some(plan))))
@@ -89,11 +90,11 @@ impl Dial {
     pub(crate) fn start(&self, ruby: &Ruby, handle: &Handle, handler: Value) -> Result<(), Error> {
         let handler = Handler::new(handler)?;
         let Some(plan) = self.0.lock().unwrap_or_else(PoisonError::into_inner).take() else { return Ok(()) };
-        let Plan { remotes, timeout, ping, writes, handshake } = plan;
+        let Plan { remotes, timeout, ping, writes, tls, handshake } = plan;
         let protocol = if handshake.is_some() { Protocol::WebSocket } else { Protocol::Raw };
         let client = Client::of_server(handle.clone(), protocol, ping);
         connection::expect(ruby, &client, handler);
-        handle.connect(Connect { remotes, timeout, client, writes, handshake });
+        handle.connect(Connect { remotes, timeout, client, writes, tls, handshake });
         Ok(())
     }
 
@@ -103,12 +104,10 @@ impl Dial {
     }
 }
 
-fn place(
-    ruby: &Ruby,
-    url: Option<String>,
-    address: Option<PathBuf>,
-    port: Option<i64>,
-) -> Result<(Address, Option<Url>), Error> {
+/// A URL, or an address and a port.
+type Place = (Option<String>, Option<PathBuf>, Option<i64>);
+
+fn find(ruby: &Ruby, (url, address, port): Place) -> Result<(Address, Option<Url>), Error> {
     let place = match url {
         Some(url) => Url::parse(&url).map(|url| (url.address.clone(), Some(url))),
         None => Address::new(address.map(OsString::from).as_deref(), port).map(|address| (address, None)),
@@ -117,15 +116,26 @@ fn place(
 }
 
 /// The Host field (RFC 9110 section 7.2): with the port, unless that is the scheme's. A Unix socket has no name.
-fn host_of(address: &Address, scheme: Option<Scheme>) -> String {
-    let usual = scheme.unwrap_or(Scheme::Ws).default_port();
+fn host_of(address: &Address, scheme: Scheme) -> String {
     match address {
         Address::Unix(_) => "localhost".to_owned(),
         Address::Tcp { host, port } => {
             let host = host.as_deref().unwrap_or("localhost");
             let host = if host.contains(':') { format!("[{host}]") } else { host.to_owned() };
-            if Some(*port) == usual { host } else { format!("{host}:{port}") }
+            if Some(*port) == scheme.default_port() { host } else { format!("{host}:{port}") }
         }
+    }
+}
+
+/// The name that the certificate of a server has to be for.
+fn name_of(ruby: &Ruby, address: &Address) -> Result<String, Error> {
+    let name = match address {
+        Address::Tcp { host: Some(host), .. } => host.clone(),
+        Address::Tcp { host: None, .. } | Address::Unix(_) => "localhost".to_owned(),
+    };
+    match server_name(&name) {
+        Ok(_) => Ok(name),
+        Err(error) => Err(not_opened(ruby, &error.to_string())),
     }
 }
 
@@ -194,7 +204,7 @@ fn not_opened(ruby: &Ruby, reason: &str) -> Error {
 
 pub(crate) fn init(ruby: &Ruby, base: RModule) -> Result<(), Error> {
     let class = base.define_class("Dial", ruby.class_object())?;
-    class.define_singleton_method("raw", function!(Dial::raw, 4))?;
-    class.define_singleton_method("web_socket", function!(Dial::web_socket, 4))?;
+    class.define_singleton_method("raw", function!(Dial::raw, 3))?;
+    class.define_singleton_method("web_socket", function!(Dial::web_socket, 3))?;
     class.define_singleton_method("refuse", function!(Dial::refuse, 1))
 }

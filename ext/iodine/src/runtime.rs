@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
+use iodine_core::census::Kind;
 use iodine_core::handle::{Drain, Handle};
 use iodine_core::jobs::{Job, JobQueue};
 use iodine_core::reactor::leader::Leadership;
@@ -138,6 +139,17 @@ impl Runtime {
         attachment.attach(ruby, &this.handle, handler)
     }
 
+    /// Open connections, by kind.
+    fn connections(ruby: &Ruby, this: &Self) -> Result<RHash, Error> {
+        const KINDS: [(&str, Kind); 4] =
+            [("http", Kind::Http), ("websocket", Kind::WebSocket), ("sse", Kind::Sse), ("raw", Kind::Raw)];
+        let counts = ruby.hash_new();
+        for (name, kind) in KINDS {
+            counts.aset(ruby.sym_new(name), this.handle.census().count(kind))?;
+        }
+        Ok(counts)
+    }
+
     /// In a process forked from the one of this reactor: closes what it has of its connections.
     fn abandon(&self) {
         self.leadership.abandon();
@@ -235,6 +247,7 @@ pub(crate) fn init(ruby: &Ruby, base: RModule) -> Result<(), Error> {
     class.define_method("listen_raw", method!(Runtime::listen_raw, 2))?;
     class.define_method("connect", method!(Runtime::connect, 2))?;
     class.define_method("attach", method!(Runtime::attach, 2))?;
+    class.define_method("connections", method!(Runtime::connections, 0))?;
     class.define_method("abandon", method!(Runtime::abandon, 0))?;
     class.define_method("work", method!(Runtime::work, 0))?;
     class.define_method("push_task", method!(Runtime::push_task, 1))?;

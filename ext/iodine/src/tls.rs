@@ -7,12 +7,17 @@ use iodine_core::net::tls::{CertificateSource, Password, SelfSigned, TlsClient, 
 use magnus::prelude::*;
 use magnus::{Error, ExceptionClass, RClass, RModule, Ruby, function, method};
 
+#[derive(Default)]
 #[magnus::wrap(class = "Iodine::Base::TLSSettings", free_immediately)]
-pub(crate) struct Tls(Mutex<TlsSettings>);
+pub(crate) struct Tls {
+    settings: Mutex<TlsSettings>,
+    /// The client's side of it, kept because it has the sessions to resume, until the settings change.
+    client: Mutex<Option<Arc<TlsClient>>>,
+}
 
 impl Tls {
     fn new() -> Self {
-        Self(Mutex::default())
+        Self::default()
     }
 
     /// Adds a certificate from files, and sees whether it can be used.
@@ -36,13 +41,13 @@ impl Tls {
 
     fn add(&self, ruby: &Ruby, source: CertificateSource) -> Result<(), Error> {
         source.check().map_err(|error| wrong(ruby, &error))?;
-        self.lock().certificates.push(source);
+        self.change().certificates.push(source);
         Ok(())
     }
 
     /// Adds a file of authorities.
     fn add_trust(ruby: &Ruby, this: &Self, path: PathBuf) -> Result<(), Error> {
-        let mut settings = this.lock();
+        let mut settings = this.change();
         settings.trust.push(path);
         let checked = settings.check_trust().map_err(|error| wrong(ruby, &error));
         if checked.is_err() {
@@ -60,7 +65,7 @@ impl Tls {
     }
 
     fn set_verify(&self, wanted: bool) {
-        self.lock().verify = wanted;
+        self.change().verify = wanted;
     }
 
     /// As they are now.
@@ -68,8 +73,33 @@ impl Tls {
         self.lock().clone()
     }
 
+    /// The client's side.
+    ///
+    /// # Errors
+    /// `Iodine::TLS::Error`: what is wrong with which file.
+    pub(crate) fn client(&self, ruby: &Ruby) -> Result<Arc<TlsClient>, Error> {
+        let settings = self.settings();
+        let mut kept = self.kept_client();
+        if let Some(client) = &*kept {
+            return Ok(Arc::clone(client));
+        }
+        let client = TlsClient::new(&settings).map(Arc::new).map_err(|error| wrong(ruby, &error))?;
+        Ok(Arc::clone(kept.insert(client)))
+    }
+
+    /// For a look.
     fn lock(&self) -> MutexGuard<'_, TlsSettings> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.settings.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// For a change.
+    fn change(&self) -> MutexGuard<'_, TlsSettings> {
+        *self.kept_client() = None;
+        self.lock()
+    }
+
+    fn kept_client(&self) -> MutexGuard<'_, Option<Arc<TlsClient>>> {
+        self.client.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

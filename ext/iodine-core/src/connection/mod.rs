@@ -22,6 +22,7 @@ use bytes::Bytes;
 use iodine_proto::websocket::Close;
 
 use crate::access_log::AccessLog;
+use crate::census::{Census, Seat};
 use crate::client::{self, Client, Event, abnormal};
 use crate::exchange::Exchange;
 use crate::handle::Hijacked;
@@ -38,6 +39,7 @@ use websocket::WebSocket;
 
 pub use opening::Handshake;
 pub(crate) use protocol::Protocol;
+pub(crate) use raw::Greeting;
 
 /// How long a closing connection waits for the peer to take the last answer and close as well.
 const LINGER: Duration = Duration::from_secs(2);
@@ -63,6 +65,7 @@ pub(crate) struct Turn {
     /// Clients whose connection has ended: so have their subscriptions.
     pub(crate) left: Vec<Client>,
     pub(crate) log: AccessLog,
+    pub(crate) census: Arc<Census>,
     /// What ends of bridges have for each other.
     pub(crate) passed: Vec<(ConnectionId, Passed)>,
     /// Handshakes that it has gone on with.
@@ -81,6 +84,7 @@ impl Turn {
             packets: Vec::new(),
             left: Vec::new(),
             log: AccessLog::default(),
+            census: Arc::default(),
             passed: Vec::new(),
             handshakes: 0,
         }
@@ -144,6 +148,7 @@ pub(crate) struct Connection {
     pub(crate) alarm: Option<Instant>,
     /// On the reactor's list of connections to look at before the turn ends.
     pub(crate) is_listed: bool,
+    seat: Seat,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -165,10 +170,10 @@ pub(crate) enum Verdict {
 }
 
 impl Connection {
-    pub(crate) fn new(id: ConnectionId, stream: Stream, protocol: Protocol, now: Instant) -> Self {
+    pub(crate) fn new(id: ConnectionId, stream: Stream, protocol: Protocol, turn: &Turn) -> Self {
         Self {
             id,
-            handshake: stream.handshake_timeout().map(|timeout| now + timeout),
+            handshake: stream.handshake_timeout().map(|timeout| turn.now + timeout),
             protocol,
             stream,
             out: WriteQueue::default(),
@@ -185,6 +190,7 @@ impl Connection {
             deadline: None,
             alarm: None,
             is_listed: false,
+            seat: Seat::new(Arc::clone(&turn.census)),
         }
     }
 
@@ -262,7 +268,7 @@ impl Connection {
             Some(http) => http.refuse_plain(turn, &mut self.out),
             None => {
                 self.out = WriteQueue::default();
-                self.protocol.end_of_input(turn);
+                self.protocol.end_of_decryption(&error.to_string(), turn);
                 self.linger(turn.now);
             }
         }
@@ -327,7 +333,7 @@ impl Connection {
                 Protocol::WebSocket(Box::new(WebSocket::new(client, writes, settings.max_message, turn)))
             }
             client::Protocol::Sse => Protocol::Sse(Box::new(Sse::new(client, writes, turn))),
-            client::Protocol::Raw => Protocol::raw(client, writes, Some(Event::Open), turn),
+            client::Protocol::Raw => Protocol::raw(client, writes, Greeting::Now(Event::Open), turn),
         };
         self.protocol.receive(self.id, &input, turn, &mut self.out);
         if self.ended {
@@ -420,6 +426,7 @@ impl Connection {
 
     /// The end of a turn: writes, and finds out what becomes of the connection.
     pub(crate) fn settle(&mut self, turn: &mut Turn) -> Verdict {
+        self.seat.take(self.protocol.kind());
         let flushed = self.flush(turn.now);
         if let Protocol::Bridge(bridge) = &self.protocol {
             bridge.note_waiting(self.out.memory(), turn);
@@ -446,7 +453,7 @@ impl Connection {
     /// A peer that takes nothing more may have said something before, and its application is still to be told.
     fn fail_writing(&mut self, error: &io::Error) -> Verdict {
         let is_gone = matches!(error.kind(), io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset);
-        if !is_gone || self.protocol.live().is_none() {
+        if !is_gone || self.stream.has_failed() || self.protocol.live().is_none() {
             return Verdict::Close;
         }
         self.write_failed = true;
@@ -462,6 +469,7 @@ impl Connection {
         }
         if self.handshake.is_some() {
             log::debug!("a peer took too long for its TLS handshake");
+            self.protocol.end_of_decryption("the TLS handshake took too long", turn);
             return Verdict::Close;
         }
         if !self.out.is_empty() || self.stream.wants_write() {

@@ -81,7 +81,8 @@ impl Opening {
         self.fail("the process stops", turn);
     }
 
-    fn fail(&mut self, reason: &str, turn: &mut Turn) {
+    /// There will be no WebSocket.
+    pub(super) fn fail(&mut self, reason: &str, turn: &mut Turn) {
         if !self.live.is_finished() {
             log::info!("no WebSocket was opened: {reason}");
             self.live.finish(broken(reason), turn);

@@ -9,10 +9,11 @@ use super::http::{Http, Waiting};
 use super::link::Link;
 use super::live::Live;
 use super::opening::{Handshake, Opening};
-use super::raw::Raw;
+use super::raw::{Greeting, Raw};
 use super::sse::Sse;
 use super::websocket::WebSocket;
-use crate::client::{Client, Event};
+use crate::census::Kind;
+use crate::client::Client;
 use crate::net::tls::Identity;
 use crate::net::write_queue::WriteQueue;
 use crate::reactor::ConnectionId;
@@ -31,11 +32,6 @@ pub(crate) enum Protocol {
 }
 
 impl Protocol {
-    /// A raw connection that begins with a handshake.
-    pub(crate) fn raw_after_handshake(client: Client, writes: WriteLimits, first: Event, turn: &mut Turn) -> Self {
-        Self::Raw(Box::new(Raw::after_handshake(client, writes, first, turn)))
-    }
-
     /// The handshake is done. `identity` is what the peer has proved.
     pub(super) fn begin(&mut self, identity: Option<Identity>, turn: &mut Turn) {
         match self {
@@ -45,9 +41,9 @@ impl Protocol {
         }
     }
 
-    /// A raw connection. `first` is what its client is told first, unless it knows that already.
-    pub(crate) fn raw(client: Client, writes: WriteLimits, first: Option<Event>, turn: &mut Turn) -> Self {
-        Self::Raw(Box::new(Raw::new(client, writes, first, turn)))
+    /// A raw connection.
+    pub(crate) fn raw(client: Client, writes: WriteLimits, greeting: Greeting, turn: &mut Turn) -> Self {
+        Self::Raw(Box::new(Raw::new(client, writes, greeting, turn)))
     }
 
     /// What becomes a WebSocket by `handshake`, whose request is on its way.
@@ -112,6 +108,15 @@ impl Protocol {
         }
     }
 
+    /// The bytes of the peer cannot be decrypted, and nothing more will come.
+    pub(super) fn end_of_decryption(&mut self, reason: &str, turn: &mut Turn) {
+        match self {
+            Self::Opening(opening) => opening.fail(reason, turn),
+            Self::Raw(raw) => raw.end_of_decryption(reason, turn),
+            other => other.end_of_input(turn),
+        }
+    }
+
     /// Whether more bytes are welcome now.
     pub(super) fn wants_input(&self) -> bool {
         match self {
@@ -155,6 +160,18 @@ impl Protocol {
             Self::WebSocket(_) | Self::Sse(_) | Self::Raw(_) | Self::Opening(_) | Self::Link(_) => false,
             // As with a socket that was handed over: the process does not wait for it.
             Self::Bridge(_) => true,
+        }
+    }
+
+    /// What it counts as.
+    pub(super) fn kind(&self) -> Option<Kind> {
+        match self {
+            Self::Http(_) | Self::Opening(_) => Some(Kind::Http),
+            Self::WebSocket(_) => Some(Kind::WebSocket),
+            Self::Sse(_) => Some(Kind::Sse),
+            Self::Raw(_) => Some(Kind::Raw),
+            // To others it is the application's.
+            Self::Bridge(_) => None,
         }
     }
 

@@ -3,11 +3,11 @@
 use std::time::Instant;
 
 use bytes::Bytes;
-use iodine_proto::websocket::{Close, Kind};
+use iodine_proto::websocket::{Close, Kind, Role};
 
 use super::Turn;
 use super::live::Live;
-use crate::client::{Client, Event, abnormal};
+use crate::client::{Client, Event, abnormal, broken};
 use crate::net::write_queue::WriteQueue;
 use crate::settings::WriteLimits;
 
@@ -17,17 +17,32 @@ pub(crate) struct Raw {
     greeting: Option<Event>,
 }
 
+/// What the client is told first.
+pub(crate) enum Greeting {
+    /// This, at once.
+    Now(Event),
+    /// This, when the handshake is done.
+    AfterHandshake(Event),
+    /// Nothing: it knows already.
+    Known,
+}
+
+impl Greeting {
+    pub(crate) fn of(first: Event, is_handshaking: bool) -> Self {
+        if is_handshaking { Self::AfterHandshake(first) } else { Self::Now(first) }
+    }
+}
+
 impl Raw {
-    /// `first` is what the client is told first, unless it knows that already.
-    pub(super) fn new(client: Client, writes: WriteLimits, first: Option<Event>, turn: &mut Turn) -> Self {
+    pub(super) fn new(client: Client, writes: WriteLimits, greeting: Greeting, turn: &mut Turn) -> Self {
+        let (first, greeting) = match greeting {
+            Greeting::Now(first) => (Some(first), None),
+            Greeting::AfterHandshake(first) => (None, Some(first)),
+            Greeting::Known => (None, None),
+        };
         let mut live = Live::new(client, writes, first, turn);
         live.note_written();
-        Self { live, greeting: None }
-    }
-
-    /// One that begins with a handshake. Its client is told nothing before that is done.
-    pub(super) fn after_handshake(client: Client, writes: WriteLimits, first: Event, turn: &mut Turn) -> Self {
-        Self { live: Live::new(client, writes, None, turn), greeting: Some(first) }
+        Self { live, greeting }
     }
 
     /// The handshake is done.
@@ -67,6 +82,17 @@ impl Raw {
     /// A peer that has closed its side may wait for the answer to what it sent, so the application has the last word.
     pub(super) fn end_of_input(&mut self, turn: &mut Turn) {
         self.live.tell(Event::EndOfInput, turn);
+    }
+
+    /// The peer does not keep to TLS. Before the end of the handshake there was no connection for the application.
+    pub(super) fn end_of_decryption(&mut self, reason: &str, turn: &mut Turn) {
+        if self.greeting.is_none() {
+            return self.end_of_input(turn);
+        }
+        if self.live.client().role() == Role::Client {
+            log::info!("no connection was opened: {reason}");
+        }
+        self.live.finish(broken(reason), turn);
     }
 
     pub(super) fn wants_input(&self) -> bool {

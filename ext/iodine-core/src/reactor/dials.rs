@@ -2,6 +2,7 @@
 
 use std::fmt::Display;
 use std::io;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use std::vec::IntoIter;
 
@@ -12,6 +13,7 @@ use crate::client::Client;
 use crate::connection::Handshake;
 use crate::net::remote::Remote;
 use crate::net::socket::Socket;
+use crate::net::tls::TlsClient;
 use crate::settings::WriteLimits;
 
 /// A connection that is asked for.
@@ -24,6 +26,8 @@ pub struct Connect {
     pub client: Client,
     /// What may wait for the peer.
     pub writes: WriteLimits,
+    /// What encrypts, and the name that the certificate of the server has to be for.
+    pub tls: Option<(Arc<TlsClient>, String)>,
     /// How it becomes a WebSocket; none for a raw connection.
     pub handshake: Option<Handshake>,
 }

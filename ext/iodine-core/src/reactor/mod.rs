@@ -24,7 +24,7 @@ use slab::Slab;
 use crate::client::{self, Client, Event as ClientEvent, broken};
 use crate::connection::gate::Gate;
 use crate::connection::http::Http;
-use crate::connection::{Connection, Protocol, Turn, Verdict};
+use crate::connection::{Connection, Greeting, Protocol, Turn, Verdict};
 use crate::exchange::Exchange;
 use crate::handle::{Command, Drain, Handle};
 use crate::jobs::{Job, JobQueue};
@@ -121,9 +121,9 @@ impl Reactor {
     pub fn new(jobs: Arc<JobQueue>) -> io::Result<Self> {
         let poll = Poll::new()?;
         let waker = Waker::new(poll.registry(), WAKER)?;
+        let handle = Handle::new(waker, Arc::clone(&jobs));
         Ok(Self {
             events: Events::with_capacity(EVENTS),
-            handle: Handle::new(waker, Arc::clone(&jobs)),
             jobs,
             poll,
             listeners: Vec::new(),
@@ -132,7 +132,8 @@ impl Reactor {
             generation: 0,
             alarms: Alarms::default(),
             hub: Hub::default(),
-            turn: Turn::new(Instant::now()),
+            turn: Turn { census: Arc::clone(handle.census()), ..Turn::new(Instant::now()) },
+            handle,
             touched: Vec::new(),
             unfinished: Vec::new(),
             commands: Vec::new(),
@@ -342,10 +343,7 @@ impl Reactor {
         let is_handshaking = stream.is_handshaking();
         self.open_or_log(stream, |id, turn| {
             client.connect(id);
-            match is_handshaking {
-                true => Protocol::raw_after_handshake(client, settings.writes, first, turn),
-                false => Protocol::raw(client, settings.writes, Some(first), turn),
-            }
+            Protocol::raw(client, settings.writes, Greeting::of(first, is_handshaking), turn)
         });
     }
 
@@ -365,7 +363,8 @@ impl Reactor {
         stream.register(self.poll.registry(), Token(CONNECTIONS + index))?;
         self.generation = self.generation.wrapping_add(1);
         let id = ConnectionId { index: index as u32, generation: self.generation };
-        entry.insert(Connection::new(id, stream, protocol(id, &mut self.turn), self.turn.now));
+        let protocol = protocol(id, &mut self.turn);
+        entry.insert(Connection::new(id, stream, protocol, &self.turn));
         self.touch(id);
         Ok(id)
     }
@@ -374,7 +373,7 @@ impl Reactor {
         let opened = Socket::attach(descriptor).and_then(|socket| {
             self.open(Stream::Plain(socket), |id, turn| {
                 client.connect(id);
-                Protocol::raw(client.clone(), writes, None, turn)
+                Protocol::raw(client.clone(), writes, Greeting::Known, turn)
             })
         });
         if let Err(error) = opened {
@@ -409,14 +408,24 @@ impl Reactor {
     }
 
     fn open_connected(&mut self, connect: Connect, socket: Socket) {
-        let Connect { client, writes, mut handshake, .. } = connect;
+        let Connect { client, writes, tls, mut handshake, .. } = connect;
         let request = handshake.as_mut().map(|handshake| std::mem::take(&mut handshake.request)).unwrap_or_default();
-        let opened = self.open(Stream::Plain(socket), |id, turn| {
-            client.connect(id);
-            match handshake {
-                Some(handshake) => Protocol::opening(client.clone(), writes, handshake, turn),
-                None => Protocol::raw(client.clone(), writes, Some(ClientEvent::Open), turn),
-            }
+        let stream = match tls {
+            None => Ok(Stream::Plain(socket)),
+            Some((tls, host)) => tls.connect(socket, &host).map(Stream::from).map_err(io::Error::other),
+        };
+        let opened = stream.and_then(|stream| {
+            let is_handshaking = stream.is_handshaking();
+            self.open(stream, |id, turn| {
+                client.connect(id);
+                match handshake {
+                    Some(handshake) => Protocol::opening(client.clone(), writes, handshake, turn),
+                    None => {
+                        let greeting = Greeting::of(ClientEvent::Open, is_handshaking);
+                        Protocol::raw(client.clone(), writes, greeting, turn)
+                    }
+                }
+            })
         });
         match opened {
             Ok(id) => self.with(id, |connection| connection.write(request.into())),

@@ -1,0 +1,122 @@
+# frozen_string_literal: true
+
+require "json"
+
+RSpec.describe "Iodine.connect through TLS" do
+  root = Support::Authority.new
+  stranger = Support::Authority.new
+
+  # What the client says, and what happens to it.
+  client = <<~RUBY
+    require "iodine"
+    module Told
+      def self.on_open(client) = puts("open \#{client.protocol}").then { client.write("hello") }
+      def self.on_message(client, data) = puts("message \#{data}").then { client.close }
+      def self.on_close(client) = puts("close \#{client&.close_reason.inspect}").then { Iodine.stop }
+    end
+    url, trust, certificate, verify = ARGV
+    tls = Iodine::TLS.new
+    tls.trust(trust) unless trust.to_s.empty?
+    tls.use_certificate(certificate: certificate, private_key: certificate.sub(".crt", ".key")) unless certificate.to_s.empty?
+    tls.verify = false if verify
+    Iodine.connect(url: url, handler: Told, tls: trust && tls)
+    Iodine.threads = 1
+    Iodine.start
+  RUBY
+
+  before(:all) do
+    issued = { localhost: root.issue("localhost", "127.0.0.1"), other: root.issue("other.test"), me: root.issue("me") }
+    @folder = Support::TLS.write(Dir.mktmpdir("iodine-spec-tls"), root, **issued)
+    File.write("#{@folder}/stranger.crt", stranger.certificate.to_pem)
+  end
+  after(:all) { FileUtils.rm_rf(@folder) }
+
+  # Starts a server with a WebSocket on its first port, and a raw one on its second.
+  def self.serve_tls(name, trust: false)
+    serving do
+      Support::Server.script(<<~RUBY, listeners: 2)
+        require "iodine"
+        module Echo
+          def self.on_message(client, data) = client.write("echo \#{data}")
+        end
+        tls = Iodine::TLS.new(certificate: "#{@folder}/#{name}.crt", private_key: "#{@folder}/#{name}.key")
+        tls.trust("#{@folder}/root.crt") if #{trust}
+        app = ->(env) { (env["rack.upgrade"] = Echo) && [200, {}, []] }
+        Iodine.listen(service: :http, address: "127.0.0.1", port: 0, tls: tls, handler: app)
+        Iodine.listen(service: :raw, address: "127.0.0.1", port: 0, tls: tls) { Echo }
+        Iodine.start
+      RUBY
+    end
+  end
+
+  define_method(:told) do |scheme, host, *options|
+    port = server.ports.fetch(scheme == "wss" ? 0 : 1)
+    Support::ChildProcess.run_ruby(client, "#{scheme}://#{host}:#{port}", *options).then do |process|
+      [process.out.lines, process.log.text]
+    end
+  end
+
+  def file(name) = "#{@folder}/#{name}"
+
+  describe "to a server of an authority that is trusted" do
+    serve_tls("localhost")
+
+    { "wss" => ["open websocket", "message echo hello", "close \"\""],
+      "tls" => ["open raw", "message echo hello", "close nil"] }.each do |scheme, story|
+      it "works by #{scheme}, by name and by address" do
+        expect(told(scheme, "localhost", file("root.crt")).first).to eq(story)
+        expect(told(scheme, "127.0.0.1", file("root.crt")).first).to eq(story)
+      end
+    end
+
+    it "works without verification, with a warning" do
+      lines, log = told("wss", "127.0.0.1", "", "", "no")
+      expect(lines.first).to eq("open websocket")
+      expect(log).to match(/WARNING: .*verify/)
+    end
+
+    it "fails when nobody has said to trust it" do
+      lines, log = told("wss", "localhost")
+      expect(lines).to match([/\Aclose ".*certificate/])
+      expect(log).to match(/INFO: no WebSocket was opened: .*certificate/)
+
+      lines, log = told("tls", "localhost", file("stranger.crt"))
+      expect(lines).to eq(["close nil"])
+      expect(log).to match(/INFO: no connection was opened: .*certificate/)
+    end
+  end
+
+  describe "to a server with another name" do
+    serve_tls("other")
+
+    it "fails" do
+      expect(told("wss", "localhost", file("root.crt")).first).to match([/\Aclose ".*other\.test/])
+      expect(told("tls", "localhost", file("root.crt")).first).to eq(["close nil"])
+    end
+  end
+
+  describe "to a server that asks who we are" do
+    serve_tls("localhost", trust: true)
+
+    it "works with a certificate, and not without" do
+      expect(told("wss", "localhost", file("root.crt"), file("me.crt")).first).to include("message echo hello")
+      expect(told("wss", "localhost", file("root.crt")).first.last).to match(/\Aclose/)
+    end
+  end
+
+  it "fails when the server does not speak TLS" do
+    Support::FakeServer.use(->(peer) { peer.offer("HTTP/1.1 400 Bad Request\r\n\r\n").read_to_end }) do |server|
+      process = Support::ChildProcess.run_ruby(client, "wss://localhost:#{server.port}", file("root.crt"))
+      expect(process.out.lines.size).to eq(1)
+      expect(process.out.text).to match(/\Aclose "[^"]+"$/)
+    end
+  end
+
+  it "raises for what is no Iodine::TLS" do
+    process = Support::ChildProcess.run_ruby(<<~RUBY)
+      require "iodine"
+      begin Iodine.connect(url: "wss://localhost", handler: Object, tls: true) rescue puts($!.class) end
+    RUBY
+    expect(process.out.text).to eq("TypeError\n")
+  end
+end
