@@ -170,8 +170,8 @@ impl Protocol {
             Self::WebSocket(_) => Some(Kind::WebSocket),
             Self::Sse(_) => Some(Kind::Sse),
             Self::Raw(_) => Some(Kind::Raw),
-            // To others it is the application's.
-            Self::Bridge(_) => None,
+            // The application has the one, and has nothing to do with the other.
+            Self::Bridge(_) | Self::Link(_) => None,
         }
     }
 
