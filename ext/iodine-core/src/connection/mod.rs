@@ -9,6 +9,8 @@ mod opening;
 mod protocol;
 mod raw;
 mod sse;
+#[cfg(test)]
+mod tests;
 mod websocket;
 
 use std::fs::File;
