@@ -95,6 +95,13 @@ class Drained
   def on_message(client, data) = client.write(data)
 end
 
+# Has no callback that does not raise.
+class Raising
+  %i[on_open on_message on_drained on_shutdown on_close].each do |name|
+    define_method(name) { |*| raise "#{name} on purpose" }
+  end
+end
+
 # An event stream.
 class Events
   def on_open(client)
@@ -114,6 +121,7 @@ end
 
 handlers = { "/echo" => -> { Echo.new }, "/module" => -> { Other }, "/orderly" => -> { Orderly.new },
              "/slow" => -> { Slow.new }, "/drained" => -> { Drained.new }, "/events" => -> { Events.new },
+             "/raising" => -> { Raising.new }, "/drop" => -> { Echo.new },
              "/empty" => -> { Object.new } }
 statuses = { "0" => 0, "-1" => -1, "101" => 101, "299" => 299, "404" => 404 }
 
