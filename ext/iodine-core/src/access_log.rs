@@ -82,14 +82,19 @@ impl AccessLog {
             self.count = 0;
         }
     }
+
+    /// Waits until all lines are written, a second at most.
+    pub(crate) fn finish(&mut self) {
+        self.flush();
+        if let Some(sink) = self.sink.take() {
+            sink.finish();
+        }
+    }
 }
 
 impl Drop for AccessLog {
     fn drop(&mut self) {
-        self.flush();
-        if let Some(sink) = &self.sink {
-            sink.finish();
-        }
+        self.finish();
     }
 }
 

@@ -165,7 +165,12 @@ impl Reactor {
         self.settle_touched();
         self.hand_over_jobs();
         self.turn.log.flush();
-        Ok(self.exit.take())
+        let exit = self.exit.take();
+        if exit == Some(Exit::Drained) {
+            // The process is about to leave, and need not wait for this reactor to be dropped.
+            self.turn.log.finish();
+        }
+        Ok(exit)
     }
 
     /// When the last turn began.
