@@ -7,13 +7,8 @@ RSpec.describe "the Rack handler" do
   end
 
   # Rack 2 has Rack::Handler itself; for Rack 3 it is Rackup's.
-  registry = begin
-    require "rack/handler"
-    %w[rack Rack::Handler]
-  rescue LoadError
-    %w[rackup Rackup::Handler]
-  end
-  library, handlers = registry
+  rackup = Gem::Specification.find_all_by_name("rackup").any?
+  library, handlers = rackup ? %w[rackup Rackup::Handler] : %w[rack Rack::Handler]
 
   {
     "is found by name alone" => "require '#{library}'",
@@ -25,6 +20,10 @@ RSpec.describe "the Rack handler" do
       source = "#{order}; puts #{handlers}.get('iodine'), #{handlers}.get('Iodine')"
       expect(ruby(source)).to match [0, "Iodine::Rack\nIodine::Rack\n", ""]
     end
+  end
+
+  it "is found when the file of Rack 2 is loaded, without a warning of Rack 3" do
+    expect(ruby("require 'rack/handler/iodine'; puts #{handlers}.get('iodine')")).to eq [0, "Iodine::Rack\n", ""]
   end
 
   it "is the default where iodine is loaded" do

@@ -2,10 +2,10 @@
 
 require "iodine"
 
-begin
-  require "rack/handler"
+# Rack 3 has given its handlers to the rackup gem, whose own rack/handler warns.
+handlers = ["rackup/handler", "rack/handler"].find do |file|
+  require file
 rescue LoadError
-  nil # Rack 3: handlers are Rackup's, which requires rackup/handler/iodine.
-else
-  Iodine::Rack.register_with(Rack::Handler)
+  nil
 end
+Iodine::Rack.register_with(handlers == "rackup/handler" ? Rackup::Handler : Rack::Handler) if handlers
