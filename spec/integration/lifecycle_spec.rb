@@ -93,6 +93,7 @@ RSpec.describe "The life of a process" do
     [1, 2].each do |workers|
       it "QUIT stops, -w #{workers}" do
         start("", workers: workers)
+        server.wait_for_log(/Press \^C/)
 
         expect(server.stop("QUIT")).to be_success
         expect(server.log).to include("returned true")

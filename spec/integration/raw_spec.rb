@@ -118,7 +118,11 @@ RSpec.describe "Raw connections" do
     end
 
     it "tell the end once, when the client is closed to them" do
-      tell("raise") { |peer| peer.write("go on") && expect(peer.read(5)).to(eq("go on")) }
+      tell("raise") do |peer|
+        server.wait_for_log(/raised on purpose/)
+        peer.write("go on")
+        expect(peer.read(5)).to eq("go on")
+      end
       server.wait_for_log(/^closed false -1 false :raw nil nil$/)
     end
   end
