@@ -162,6 +162,7 @@ module Iodine
   # [max_pending] what may wait for a server that does not read, MiB; 16
   # [write_timeout] longest pause of a server that does not read, seconds; 60
   # [deflate] whether compression of WebSocket messages is offered (permessage-deflate); false
+  # [deflate_min] smallest message that is compressed, bytes; 1024
   # [tls] an Iodine::TLS to encrypt by. A `wss` or `tls` URL needs none: the authorities of the system verify the server
   #
   # Raises TypeError unless given a Hash, ArgumentError without a handler, with a block, or for what cannot be sent,

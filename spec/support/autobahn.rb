@@ -31,6 +31,16 @@ module Support
       process&.kill_group
     end
 
+    # Yields the address of a server that runs the cases for a client, waits for its end, and returns the outcome.
+    def fuzz_client(folder)
+      process = start("fuzzingserver", "127.0.0.1:0", folder)
+      yield process.wait_for_log(%r{listening on ws://(\S+)}, within: 60)[1]
+      process.wait(within: 1200)
+      outcome(folder)
+    ensure
+      process&.kill_group
+    end
+
     # Writes an outcome to tmp/autobahn.
     def keep(side, outcome)
       FileUtils.mkdir_p(OUTCOMES)

@@ -16,13 +16,13 @@ use iodine_core::net::tls::{TlsClient, server_name};
 use iodine_core::random;
 use iodine_core::reactor::{Connect, Handshake};
 use iodine_core::settings::{HttpSettings, WriteLimits};
-use iodine_proto::websocket::{ClientHandshake, DeflateSettings};
+use iodine_proto::websocket::ClientHandshake;
 use magnus::prelude::*;
 use magnus::{Error, RArray, RHash, RModule, RString, Ruby, Value, function};
 
 use crate::connection::{self, Handler};
 use crate::gvl;
-use crate::socket::{number, write_limits};
+use crate::socket::{compression, number, write_limits};
 use crate::tls::Tls;
 
 /// Where to, and how. The name is resolved, and the request of a WebSocket written.
@@ -140,8 +140,7 @@ fn name_of(ruby: &Ruby, address: &Address) -> Result<String, Error> {
 }
 
 fn handshake(ruby: &Ruby, target: &str, host: &str, given: RHash) -> Result<Handshake, Error> {
-    let deflate = given.get(ruby.to_symbol("deflate")).is_some_and(|value| value.to_bool());
-    let mut codec = ClientHandshake::new(random::bytes(), deflate.then(DeflateSettings::default));
+    let mut codec = ClientHandshake::new(random::bytes(), compression(ruby, given)?);
     let mut request = Vec::new();
     let fields = fields(ruby, given)?;
     let pairs = fields.iter().map(|(name, value)| (&name[..], &value[..]));

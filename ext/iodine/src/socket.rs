@@ -190,11 +190,7 @@ fn http_settings(ruby: &Ruby, given: RHash) -> Result<HttpSettings, Error> {
         settings.max_message = usize::try_from(kibibytes.saturating_mul(1 << 10)).unwrap_or(usize::MAX);
     }
     set_max_pending(ruby, given, &mut settings.max_pending)?;
-    let deflates = given.get(ruby.to_symbol("deflate")).is_some_and(|value| value.to_bool());
-    settings.deflate = deflates.then(DeflateSettings::default);
-    if let (Some(deflate), Some(bytes)) = (&mut settings.deflate, number("deflate_min")?) {
-        deflate.min_size = u32::try_from(bytes).unwrap_or(u32::MAX);
-    }
+    settings.deflate = compression(ruby, given)?;
     settings.log = log_format(ruby, given)?;
     set_files(ruby, given, &mut settings)?;
     Ok(settings)
@@ -238,6 +234,18 @@ pub(crate) fn number(ruby: &Ruby, given: RHash, name: &str) -> Result<Option<u64
             .map(Some)
             .map_err(|_| Error::new(ruby.exception_range_error(), format!("{name} must not be negative; got {value}"))),
     }
+}
+
+/// Whether messages of WebSockets are compressed, and from which size on.
+pub(crate) fn compression(ruby: &Ruby, given: RHash) -> Result<Option<DeflateSettings>, Error> {
+    if !given.get(ruby.to_symbol("deflate")).is_some_and(|value| value.to_bool()) {
+        return Ok(None);
+    }
+    let mut settings = DeflateSettings::default();
+    if let Some(bytes) = number(ruby, given, "deflate_min")? {
+        settings.min_size = u32::try_from(bytes).unwrap_or(u32::MAX);
+    }
+    Ok(Some(settings))
 }
 
 /// `public:` and `sendfile_root:` are absolute paths, `cache_control:` and `immutable:` false or "" for none,
