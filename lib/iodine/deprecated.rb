@@ -24,6 +24,14 @@ module Iodine
       end
     end
   end
+
+  class << PubSub
+    # Deprecated: Iodine::PubSub.detach.
+    def dettach(engine)
+      Base.deprecated("Iodine::PubSub.dettach", "Iodine::PubSub.detach")
+      detach(engine)
+    end
+  end
 end
 
 # The hooks that configuration files of other servers call. None replaces a method that is there already.
