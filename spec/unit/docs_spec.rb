@@ -78,6 +78,13 @@ RSpec.describe "The documents" do
     end
   end
 
+  describe "docs/upgrading_from_0.7.md" do
+    it "answers each of the 70 known defects of 0.7" do
+      rows = read.call("docs/upgrading_from_0.7.md").scan(/^\| (\d+)\. [^|]+ \| [^|]+ \|$/).flatten.map(&:to_i)
+      expect(rows).to eq((1..70).to_a)
+    end
+  end
+
   describe "ARCHITECTURE.md" do
     it "names every source file with unsafe code" do
       sources = Dir.glob("ext/*/src/**/*.rs", base: root)
