@@ -43,9 +43,9 @@ module Iodine
 
       # Has +reactor+ accept connections, for a process with so many threads and workers.
       def serve(reactor, threads:, workers:)
-        return reactor.listen_raw(@socket, load) if @service.raw?
+        return reactor.listen_raw(@socket, load, @protocols) if @service.raw?
 
-        reactor.listen(@socket, load, environment(threads, workers))
+        reactor.listen(@socket, load, environment(threads, workers), @protocols)
       end
 
       # The application, loaded in this process if that was put off.
@@ -96,6 +96,7 @@ module Iodine
         raise TypeError, "tls must be an Iodine::TLS, got #{given.inspect}" unless given.nil? || given.is_a?(TLS)
 
         given ||= TLS.self_signed if secure
+        @protocols = given ? given.send(:protocols).to_a : []
         given&.send(:complete)
       end
 

@@ -20,6 +20,7 @@ module Iodine
     # Without arguments there is no certificate yet; otherwise as #use_certificate.
     def initialize(*arguments, **keywords)
       @settings = Base::TLSSettings.new
+      @protocols = {}
       use_certificate(*arguments, **keywords) unless arguments.empty? && keywords.empty?
     end
 
@@ -61,6 +62,25 @@ module Iodine
       self
     end
 
+    # Lets clients of a server choose a protocol by that name (ALPN, RFC 7301). The block is called for each connection
+    # whose client does, and returns the object with the callbacks of a raw connection, or nil to close it. All others
+    # go on to the handler of Iodine.listen, which for HTTP has the names `http/1.1` and `http/1.0`. Returns self.
+    #
+    #     tls.on_protocol("chat/1") { ChatConnection.new }
+    #
+    # Raises TypeError unless given a String, ArgumentError for an empty one, one of more than 255 bytes, one that is
+    # taken, and without a block.
+    def on_protocol(name, &block)
+      raise TypeError, "the name of a protocol must be a String, got #{name.inspect}" unless name.is_a?(String)
+      raise ArgumentError, "no block given (Iodine::TLS#on_protocol)" unless block
+      raise ArgumentError, "the name of a protocol has 1 to 255 bytes" unless (1..255).cover?(name.bytesize)
+      raise ArgumentError, "#{name} is taken" if @protocols.key?(name) || HTTP.include?(name)
+
+      @protocols[name.dup.freeze] = block
+      @settings.add_protocol(name)
+      self
+    end
+
     # Whether a client (Iodine.connect) verifies who answers; true. False is for development: whoever sits between the
     # two reads all and changes what he likes. Each use of it is logged.
     def verify=(wanted)
@@ -78,7 +98,7 @@ module Iodine
 
     private
 
-    attr_reader :settings
+    attr_reader :settings, :protocols
 
     # Gives a server that has no certificate one.
     def complete
@@ -119,7 +139,8 @@ module Iodine
     # Absolute, because it is read again later.
     def path(value) = File.expand_path(value)
 
+    HTTP = %w[http/1.1 http/1.0].freeze
     KEYWORDS = %i[server_name certificate private_key password].freeze
-    private_constant :KEYWORDS
+    private_constant :HTTP, :KEYWORDS
   end
 end

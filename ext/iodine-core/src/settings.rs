@@ -75,6 +75,27 @@ pub enum ListenerSettings {
     Raw(RawSettings),
 }
 
+/// A raw service that clients of a listener may choose by ALPN.
+#[derive(Clone, Debug)]
+pub struct Alternative {
+    /// Its name for ALPN.
+    pub name: Vec<u8>,
+    /// The number that comes back in `Event::Accepted`.
+    pub listener: usize,
+    /// Limits of its connections.
+    pub raw: RawSettings,
+}
+
+impl ListenerSettings {
+    /// Limits of connections of the listener that are raw.
+    pub fn raw(&self) -> RawSettings {
+        match self {
+            Self::Http(http) => RawSettings { writes: http.writes(), ..RawSettings::default() },
+            Self::Raw(raw) => *raw,
+        }
+    }
+}
+
 impl HttpSettings {
     /// The limits of a connection that is no longer HTTP.
     pub fn writes(&self) -> WriteLimits {

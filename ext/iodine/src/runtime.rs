@@ -12,8 +12,9 @@ use iodine_core::handle::{Drain, Handle};
 use iodine_core::jobs::{Job, JobQueue};
 use iodine_core::reactor::leader::Leadership;
 use iodine_core::reactor::{Exit, Reactor, TimerId};
+use iodine_core::settings::Alternative;
 use magnus::prelude::*;
-use magnus::{Error, RHash, RModule, Ruby, Value, function, method};
+use magnus::{Error, RArray, RHash, RModule, Ruby, Value, function, method};
 use rustix::pipe::PipeFlags;
 
 use crate::attachment::Attachment;
@@ -114,18 +115,30 @@ impl Runtime {
         gvl::without(ruby, || this.leadership.finish(deadline), || ());
     }
 
-    /// Accepts connections on a socket for a Rack application.
-    fn listen(ruby: &Ruby, this: &Self, socket: &Socket, app: Value, env: RHash) -> Result<(), Error> {
+    /// Accepts connections on a socket for a Rack application. `others` are names for ALPN, and what is called for a
+    /// connection whose client has chosen the name, as for a raw one.
+    fn listen(ruby: &Ruby, this: &Self, socket: &Socket, app: Value, env: RHash, others: RArray) -> Result<(), Error> {
         let settings = socket.http_settings(ruby)?;
         let id = this.applications.add(Application::new(app, env, settings));
-        this.handle.listen(socket.listener(ruby, id)?);
-        Ok(())
+        this.accept(ruby, socket, id, others)
     }
 
     /// Accepts raw connections on a socket. `handler` is called for each, and returns its callbacks.
-    fn listen_raw(ruby: &Ruby, this: &Self, socket: &Socket, handler: Value) -> Result<(), Error> {
+    fn listen_raw(ruby: &Ruby, this: &Self, socket: &Socket, handler: Value, others: RArray) -> Result<(), Error> {
         let id = this.applications.add_raw(handler);
-        this.handle.listen(socket.listener(ruby, id)?);
+        this.accept(ruby, socket, id, others)
+    }
+
+    fn accept(&self, ruby: &Ruby, socket: &Socket, id: usize, others: RArray) -> Result<(), Error> {
+        let listener = socket.listener(ruby, id)?;
+        let raw = listener.settings.raw();
+        let alternatives = (0..others.len()).map(|index| {
+            let (name, handler): (String, Value) = others.entry(index as isize)?;
+            let listener = self.applications.add_raw(handler);
+            Ok(Alternative { name: name.into_bytes(), listener, raw })
+        });
+        let alternatives = alternatives.collect::<Result<_, Error>>()?;
+        self.handle.listen(listener.with_alternatives(alternatives));
         Ok(())
     }
 
@@ -243,8 +256,8 @@ pub(crate) fn init(ruby: &Ruby, base: RModule) -> Result<(), Error> {
     class.define_method("pause", method!(Runtime::pause, 0))?;
     class.define_method("drain", method!(Runtime::drain, 2))?;
     class.define_method("finish", method!(Runtime::finish, 1))?;
-    class.define_method("listen", method!(Runtime::listen, 3))?;
-    class.define_method("listen_raw", method!(Runtime::listen_raw, 2))?;
+    class.define_method("listen", method!(Runtime::listen, 4))?;
+    class.define_method("listen_raw", method!(Runtime::listen_raw, 3))?;
     class.define_method("connect", method!(Runtime::connect, 2))?;
     class.define_method("attach", method!(Runtime::attach, 2))?;
     class.define_method("connections", method!(Runtime::connections, 0))?;

@@ -161,11 +161,11 @@ fn not_opened(ruby: &Ruby, reason: &str) -> Error {
     Error::new(ruby.exception_runtime_error(), format!("Couldn't open listening socket. {reason}"))
 }
 
-/// TLS for a listener, with these names for ALPN. What is wrong with its files is said before the socket is there.
+/// TLS for a listener, with these names for ALPN before its own. What is wrong with its files is said before the socket is there.
 fn secured(ruby: &Ruby, tls: Option<&Tls>, protocols: &[&str], given: RHash) -> Result<Option<Arc<TlsServer>>, Error> {
     let Some(tls) = tls else { return Ok(None) };
     let mut settings = tls.settings();
-    settings.protocols = protocols.iter().map(|name| name.as_bytes().to_vec()).collect();
+    settings.protocols.splice(..0, protocols.iter().map(|name| name.as_bytes().to_vec()));
     set_time(ruby, given, "tls_timeout", &mut settings.handshake_timeout)?;
     tls::server(ruby, settings).map(Some)
 }

@@ -56,6 +56,11 @@ impl Tls {
         checked
     }
 
+    /// Adds a name for ALPN.
+    fn add_protocol(&self, name: String) {
+        self.change().protocols.push(name.into_bytes());
+    }
+
     fn has_certificate(&self) -> bool {
         !self.lock().certificates.is_empty()
     }
@@ -136,6 +141,7 @@ pub(crate) fn init(ruby: &Ruby, base: RModule) -> Result<(), Error> {
     class.define_method("add_files", method!(Tls::add_files, 4))?;
     class.define_method("add_self_signed", method!(Tls::add_self_signed, 1))?;
     class.define_method("add_trust", method!(Tls::add_trust, 1))?;
+    class.define_method("add_protocol", method!(Tls::add_protocol, 1))?;
     class.define_method("verify?", method!(Tls::verify, 0))?;
     class.define_method("verify=", method!(Tls::set_verify, 1))?;
     class.define_method("certificate?", method!(Tls::has_certificate, 0))

@@ -1,6 +1,7 @@
 //! One connection: a socket, what is still to be written to it, and the protocol spoken on it.
 
 mod bridge;
+mod choices;
 pub(crate) mod gate;
 pub(crate) mod http;
 mod link;
@@ -39,6 +40,7 @@ use http::{Http, Waiting};
 use sse::Sse;
 use websocket::WebSocket;
 
+pub(crate) use choices::Choices;
 pub use opening::Handshake;
 pub(crate) use protocol::Protocol;
 pub(crate) use raw::Greeting;
@@ -137,6 +139,8 @@ pub(crate) struct Connection {
     ended: bool,
     /// By when the peers have to understand each other. `None`: they do, or it needs nothing.
     handshake: Option<Instant>,
+    /// What the peer may choose by it.
+    choices: Option<Box<Choices>>,
     stage: Stage,
     /// The last answer is not complete, and must not look so.
     broken_off: bool,
@@ -176,6 +180,7 @@ impl Connection {
         Self {
             id,
             handshake: stream.handshake_timeout().map(|timeout| turn.now + timeout),
+            choices: None,
             protocol,
             stream,
             out: WriteQueue::default(),
@@ -194,6 +199,11 @@ impl Connection {
             is_listed: false,
             seat: Seat::new(Arc::clone(&turn.census)),
         }
+    }
+
+    /// Lets the peer choose something else by its handshake.
+    pub(crate) fn offer(&mut self, choices: Choices) {
+        self.choices = self.handshake.map(|_| Box::new(choices));
     }
 
     /// Notes what the poll said.
@@ -256,9 +266,15 @@ impl Connection {
             return;
         }
         self.handshake = None;
-        if !self.stream.has_failed() {
-            self.protocol.begin(self.stream.identity(), turn);
+        if self.stream.has_failed() {
+            return;
         }
+        if let Some(choices) = self.choices.take()
+            && let Some(chosen) = choices.choose(self.stream.alpn(), self.id, turn)
+        {
+            self.protocol = chosen;
+        }
+        self.protocol.begin(self.stream.identity(), turn);
     }
 
     /// The peer does not keep to TLS, or does not speak it: it gets no more than the news of that, which it is left time

@@ -18,7 +18,7 @@ use super::address::Address;
 use super::socket::Socket as Accepted;
 use super::stream::Stream;
 use super::tls::TlsServer;
-use crate::settings::ListenerSettings;
+use crate::settings::{Alternative, ListenerSettings};
 
 /// Connections the kernel may hold for us; it caps this at `net.core.somaxconn`.
 const BACKLOG: i32 = 4096;
@@ -33,6 +33,8 @@ pub struct Listener {
     pub settings: ListenerSettings,
     socket: ListenerSocket,
     tls: Option<Arc<TlsServer>>,
+    /// What a client may choose instead, if there is anything.
+    pub(crate) alternatives: Option<Arc<[Alternative]>>,
 }
 
 enum ListenerSocket {
@@ -107,7 +109,7 @@ impl BoundSocket {
                 ListenerSocket::Unix(UnixListener::from_std(fd.into()), path.to_string_lossy().into())
             }
         };
-        Ok(Listener { id, settings, socket, tls: None })
+        Ok(Listener { id, settings, socket, tls: None, alternatives: None })
     }
 
     /// Closes this handle. Reactors keep theirs until they drain, other processes what they have.
@@ -209,6 +211,12 @@ impl Listener {
     #[must_use]
     pub fn secured(self, tls: Arc<TlsServer>) -> Self {
         Self { tls: Some(tls), ..self }
+    }
+
+    /// The same, with services that clients may choose by ALPN.
+    #[must_use]
+    pub fn with_alternatives(self, alternatives: Vec<Alternative>) -> Self {
+        Self { alternatives: (!alternatives.is_empty()).then(|| alternatives.into()), ..self }
     }
 
     /// The next connection that waits, and its peer's name.

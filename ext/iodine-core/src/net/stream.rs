@@ -106,6 +106,14 @@ impl Stream {
         matches!(self, Self::Tls(session) if session.is_plain())
     }
 
+    /// What the peers have agreed on by ALPN (RFC 7301).
+    pub(crate) fn alpn(&self) -> Option<&[u8]> {
+        match self {
+            Self::Plain(_) => None,
+            Self::Tls(session) => session.alpn(),
+        }
+    }
+
     /// Who the peer is, when it has shown a certificate.
     pub(crate) fn identity(&self) -> Option<Identity> {
         match self {

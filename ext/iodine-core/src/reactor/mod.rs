@@ -24,14 +24,14 @@ use slab::Slab;
 use crate::client::{self, Client, Event as ClientEvent, broken};
 use crate::connection::gate::Gate;
 use crate::connection::http::Http;
-use crate::connection::{Connection, Greeting, Protocol, Turn, Verdict};
+use crate::connection::{Choices, Connection, Greeting, Protocol, Turn, Verdict};
 use crate::exchange::Exchange;
 use crate::handle::{Command, Drain, Handle};
 use crate::jobs::{Job, JobQueue};
 use crate::net::Listener;
 use crate::net::socket::Socket;
 use crate::net::stream::Stream;
-use crate::settings::{ListenerSettings, RawSettings, WriteLimits};
+use crate::settings::{Alternative, ListenerSettings, RawSettings, WriteLimits};
 use dials::{DIALS, Dialed, Dials};
 use publish::Hub;
 use timer::{Alarm, Alarms};
@@ -310,13 +310,15 @@ impl Reactor {
                 Ok((stream, peer)) => {
                     self.no_descriptor_logged = false;
                     let listener = accepting.listener.id;
-                    match &accepting.listener.settings {
+                    let alternatives = accepting.listener.alternatives.clone();
+                    let opened = match &accepting.listener.settings {
                         ListenerSettings::Http(settings) => {
                             let http = Http::new(Arc::clone(settings), listener, peer);
-                            self.open_or_log(stream, |_, _| Protocol::Http(Box::new(http)));
+                            self.open_or_log(stream, |_, _| Protocol::Http(Box::new(http)))
                         }
                         &ListenerSettings::Raw(settings) => self.open_raw(stream, listener, settings),
-                    }
+                    };
+                    self.offer(opened, alternatives);
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => accepting.ready = false,
                 Err(error) if is_the_peers_fault(&error) => {}
@@ -325,6 +327,15 @@ impl Reactor {
                     self.put_off_accepting(&error);
                 }
             }
+        }
+    }
+
+    /// Lets the peer of a new connection choose something else.
+    fn offer(&mut self, opened: Option<ConnectionId>, alternatives: Option<Arc<[Alternative]>>) {
+        if let (Some(id), Some(alternatives)) = (opened, alternatives)
+            && let Some(connection) = find(&mut self.connections, id)
+        {
+            connection.offer(Choices::new(alternatives, self.handle.clone()));
         }
     }
 
@@ -340,7 +351,7 @@ impl Reactor {
         self.alarms.set(self.turn.now + ACCEPT_PAUSE, Alarm::Accept);
     }
 
-    fn open_raw(&mut self, stream: Stream, listener: usize, settings: RawSettings) {
+    fn open_raw(&mut self, stream: Stream, listener: usize, settings: RawSettings) -> Option<ConnectionId> {
         let client = Client::new(self.handle.clone(), client::Protocol::Raw, settings.timeout, None);
         // Who is told, and what that wants to know, turns out later.
         client.want_drained(true);
@@ -349,13 +360,15 @@ impl Reactor {
         self.open_or_log(stream, |id, turn| {
             client.connect(id);
             Protocol::raw(client, settings.writes, Greeting::of(first, is_handshaking), turn)
-        });
+        })
     }
 
-    fn open_or_log(&mut self, stream: Stream, protocol: impl FnOnce(ConnectionId, &mut Turn) -> Protocol) {
-        if let Err(error) = self.open(stream, protocol) {
-            log::error!("a connection cannot be watched: {error}");
-        }
+    fn open_or_log(
+        &mut self,
+        stream: Stream,
+        protocol: impl FnOnce(ConnectionId, &mut Turn) -> Protocol,
+    ) -> Option<ConnectionId> {
+        self.open(stream, protocol).inspect_err(|error| log::error!("a connection cannot be watched: {error}")).ok()
     }
 
     fn open(

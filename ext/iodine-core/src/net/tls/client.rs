@@ -68,7 +68,6 @@ fn configure(settings: &TlsSettings) -> Result<ClientConfig, TlsError> {
         None => builder.with_no_client_auth(),
         Some(source) => builder.with_client_cert_resolver(Arc::new(SingleCertAndKey::from(source.load()?.key))),
     };
-    config.alpn_protocols.clone_from(&settings.protocols);
     config.key_log = key_log();
     Ok(config)
 }

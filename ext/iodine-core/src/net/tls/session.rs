@@ -72,6 +72,11 @@ impl Session {
         self.stage == Stage::Over
     }
 
+    /// What the peers have agreed on by ALPN.
+    pub(crate) fn alpn(&self) -> Option<&[u8]> {
+        self.tls.alpn_protocol()
+    }
+
     /// Who the peer is, when it has shown a certificate.
     pub(crate) fn identity(&self) -> Option<Identity> {
         self.tls.peer_certificates()?.first().map(Identity::of)
