@@ -118,6 +118,20 @@ RSpec.describe "Action Cable of a Rails application", if: Gem::Specification.any
     end
   end
 
+  it "works over TLS, where its socket is one of a pair" do
+    secure = Support::Server.rackup("rails/config.ru", "-tls", threads: 5, env: { "RAILS_ENV" => "production" })
+    secure.connect_tls do |peer|
+      ann = subscribe(peer, "ann", "g")
+      ["short", "l" * 100_000].each do |text|
+        ann.command("message", "g", action: "say", text: text)
+
+        expect(ann.read["message"]).to eq("from" => "ann", "text" => text)
+      end
+    end
+  ensure
+    secure&.stop
+  end
+
   it "tells its clients to come again when the server stops" do
     server = Support::Server.rackup("rails/config.ru", threads: 5, env: { "RAILS_ENV" => "production" })
     server.connect do |peer|
