@@ -103,10 +103,15 @@ fn describe(error: &CertificateError, out: &mut fmt::Formatter<'_>) -> fmt::Resu
         CertificateError::UnknownIssuer => out.write_str("no trusted authority vouches for the peer's certificate"),
         CertificateError::NotValidForName => out.write_str("the peer's certificate is for another name"),
         CertificateError::NotValidForNameContext { expected, presented } => {
-            let names = presented.join(", ");
-            write!(out, "the peer's certificate is not for {}, but for {names}", expected.to_str())
+            let names: Vec<_> = presented.iter().map(|name| bare(name)).collect();
+            write!(out, "the peer's certificate is not for {}, but for {}", expected.to_str(), names.join(", "))
         }
         CertificateError::Other(error) => write!(out, "{error}"),
         error => write!(out, "the peer's certificate is not acceptable: {error}"),
     }
+}
+
+/// A name out of its debug output, which is how rustls gives it: `DnsName("a.test")`.
+fn bare(name: &str) -> &str {
+    name.split('"').nth(1).unwrap_or(name)
 }
