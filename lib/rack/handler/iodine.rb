@@ -5,7 +5,8 @@ require "iodine"
 # Rack 3 has given its handlers to the rackup gem, whose own rack/handler warns.
 handlers = ["rackup/handler", "rack/handler"].find do |file|
   require file
+  true
 rescue LoadError
-  nil
+  false
 end
 Iodine::Rack.register_with(handlers == "rackup/handler" ? Rackup::Handler : Rack::Handler) if handlers
