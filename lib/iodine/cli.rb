@@ -2,6 +2,7 @@
 
 require_relative "cli/application"
 require_relative "cli/pid_file"
+require_relative "cli/stats"
 require_relative "cli/warm_up"
 
 module Iodine
@@ -48,6 +49,11 @@ module Iodine
         redis_ping: :redis_ping_,
         warmup: :warmup_,
         reload: :reload_,
+        metrics: :metrics,
+        hang_report: :hang_report,
+        hang_replace: :hang_replace,
+        max_requests: :max_requests,
+        max_rss: :max_rss,
         pid: :pid_,
         config: :conf_
       }.freeze
@@ -64,8 +70,11 @@ module Iodine
           nil
         end
 
-        # Runs the command: parses ARGV, unless that is done, and serves the application until the server stops.
+        # Runs the command: prints the statistics of a server that runs, for `stats`; else parses ARGV, unless that is
+        # done, and serves the application until the server stops.
         def call
+          return puts(Stats.new(ARGV[1])) if ARGV.first == "stats" && ARGV.size <= 2
+
           parse unless @arguments
           encrypt if ENCRYPTION.any? { |name| @arguments.key?(name) }
           connect_redis if settings[:redis_]
@@ -75,7 +84,7 @@ module Iodine
           WarmUp.install(app) if settings[:warmup_]
           listen(app)
           Iodine.start
-        rescue Failure, CrashLoop => e
+        rescue Failure, CrashLoop, MetricsListener::Unopened => e
           abort "error: #{e.message}"
         end
 

@@ -15,10 +15,11 @@ module Iodine
         @threads = threads
         @wanted = workers
         @events = events
-        @reactor = Reactor.new(false)
+        @reactor = Reactor.new(false, Server::MASTER)
         @workers = []
         @paused = 0
         @rollout = Rollout.new { hire }
+        @supervision = Supervision.new
         @farewell = "TERM"
       end
 
@@ -34,6 +35,7 @@ module Iodine
         PubSub.attach(@reactor)
         RedisClients.start
         Clients.attach_to(@reactor)
+        Server.answer_for_metrics(@reactor)
         @task_thread = Thread.new { @reactor.work }
         supervise
       ensure
@@ -58,7 +60,7 @@ module Iodine
           when :stop then return
           when :restart then restart
           when :reload then reload
-          when :tick then ServiceManager.watchdog
+          when :tick then look_after
           when :upgrade then Server.upgrade
           when :upgraded then return give_way
           when :upgrade_failed then Upgrade.failed(*details)
@@ -74,12 +76,17 @@ module Iodine
       # Forks a worker. When that fails, another attempt is made later, and this is nil.
       def hire(deaths = 0)
         State.reach(:before_fork)
+        ForkProtection.close
         # No thread but this one survives the fork; the reactor's must not be in the middle of something.
         @reactor.pause
         link = Link.new
-        worker = WorkerProcess.new(@events, deaths: deaths) { |report| become_worker(report, link) }
+        sheet = (1..).find { |number| @workers.none? { |worker| worker.sheet == number } }
+        worker = WorkerProcess.new(@events, sheet: sheet, deaths: deaths) do |report|
+          become_worker(report, link, sheet)
+        end
         link.join_workers(@reactor)
         @workers << worker
+        Metrics.add(Server::MASTER, "starts", 1)
         @reactor.run if @task_thread
         State.reach(:after_fork)
         State.reach(:enter_master)
@@ -87,10 +94,11 @@ module Iodine
       rescue SystemCallError => e
         link&.close
         Log.error("a worker could not be forked: #{e.message}. Trying again in #{FORK_PAUSE} s.")
+        @reactor.run if @task_thread
         hire_later(FORK_PAUSE, deaths)
       end
 
-      def become_worker(report, link)
+      def become_worker(report, link, sheet)
         @child = true
         @hold.close
         @reactor.abandon
@@ -100,7 +108,7 @@ module Iodine
         State.reach(:after_fork)
         State.reach(:enter_child)
         worker = Worker.new(listeners: @listeners, threads: @threads, workers: @wanted, events: events,
-                            link: link)
+                            link: link, sheet: sheet)
         Server.serve_as(worker) { report.puts("ready").then { report.close } }
         State.reach(:on_finish)
       end
@@ -126,6 +134,7 @@ module Iodine
 
       def worker_exited(worker, status)
         @workers.delete(worker)
+        Metrics.finish(worker.sheet)
         report_exit(worker, status)
         @rollout.exited(worker)
         ServiceManager.ready if @rollout.over?
@@ -135,6 +144,7 @@ module Iodine
       def report_exit(worker, status)
         return Log.warning("#{worker} shutdown.#{" Respawning worker." if missing.positive?}") if status.success?
 
+        Metrics.add(Server::MASTER, "crashes", 1)
         Log.error("#{worker} crashed (#{status}).#{" Respawning worker." if missing.positive?}")
         State.reach(:on_child_crush)
       end
@@ -170,8 +180,20 @@ module Iodine
 
       def restart
         Log.info("Restarting workers.")
+        Metrics.add(Server::MASTER, "restarts", 1)
         ServiceManager.reloading
         @rollout.add(@workers.reject(&:leaving?))
+      end
+
+      # Each second.
+      def look_after
+        ServiceManager.watchdog
+        @rollout.add(@supervision.worn(@workers))
+        deadline = Server.shutdown_timeout + GRACE
+        @workers.select { |worker| worker.overdue?(deadline) }.each do |worker|
+          Log.error("#{worker} did not leave within #{deadline} s and is killed.")
+          worker.tell("KILL")
+        end
       end
 
       def reload

@@ -81,14 +81,19 @@ module Iodine
 
       def bind(options, silence, tls)
         place = [options[:url]&.to_s, address(options), port(options[:port])]
-        @target = Socket.target(place)
-        inherited = InheritedSockets.take(*@target)
-        @lent = InheritedSockets.lent?(inherited)
-        return Socket.bind(place, options, tls, inherited) unless @service.raw?
-        return Socket.bind_raw(place, options.merge(timeout: silence), tls, inherited) if @handler.respond_to?(:call)
+        return open_socket(place, options, tls) unless @service.raw?
+        return open_socket(place, options.merge(timeout: silence), tls, :bind_raw) if @handler.respond_to?(:call)
 
         raise ArgumentError, "the handler of raw connections must have a method call that returns their callbacks, " \
                              "got #{@handler.inspect}"
+      end
+
+      # Opens the socket of a place, or takes the one that this process was given for it.
+      def open_socket(place, options, tls, way = :bind)
+        @target = Socket.target(place)
+        inherited = InheritedSockets.take(*@target)
+        @lent = InheritedSockets.lent?(inherited)
+        Socket.public_send(way, place, options, tls, inherited)
       end
 
       # What encrypts, if anything does.

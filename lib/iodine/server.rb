@@ -9,6 +9,9 @@ module Iodine
 
       # What there is before the start.
       NO_CONNECTIONS = { http: 0, websocket: 0, sse: 0, raw: 0 }.freeze
+      # Numbers of what the master counts on, and a process that serves alone.
+      MASTER = 0
+      ALONE = 1
 
       @listeners = []
       @events = nil
@@ -38,6 +41,7 @@ module Iodine
           raise "Iodine already running!" if @events
 
           @events = Thread::Queue.new
+          count
           begin
             Signals.install(@events) { leave_at_once }
             serve(*Base.concurrency(Iodine.threads, Iodine.workers))
@@ -82,7 +86,10 @@ module Iodine
         end
 
         # Starts this program anew, to replace this process.
-        def upgrade = Upgrade.start(@listeners, @events)
+        def upgrade = Upgrade.start([*@listeners, *@metrics], @events)
+
+        # Has the reactor of this process answer for metrics, if anybody is to be answered.
+        def answer_for_metrics(reactor) = @metrics&.serve(reactor)
 
         # Another process serves now, on the same sockets.
         def replaced
@@ -95,7 +102,9 @@ module Iodine
           @events = events
           @master = false
           @worker = true
+          @metrics&.close
           Signals.inherit(events)
+          tick
           Scheduler.inherit
           PubSub.inherit
           Clients.inherit
@@ -107,7 +116,7 @@ module Iodine
 
           Signals.restore
           Clients.inherit
-          @listeners.each(&:forget)
+          [*@listeners, *@metrics].each(&:forget)
           @process&.forget
           PubSub.detach
           @events = @process = nil
@@ -120,6 +129,16 @@ module Iodine
         end
 
         private
+
+        # From now on there is something to count on.
+        def count
+          @shared ||= Metrics.share.then { true }
+          Metrics.begin(MASTER, Process.pid, Time.now.to_i)
+          @metrics = MetricsListener.open
+        rescue RuntimeError
+          @events = nil
+          raise
+        end
 
         def serve(threads, workers, capped)
           announce(threads, workers, capped)
@@ -145,19 +164,21 @@ module Iodine
         def finish
           @ticker&.kill
           @running = false
-          @listeners.each(&:unlink) unless @replaced
-          @listeners.each(&:close).clear
+          all = [*@listeners, *@metrics]
+          all.each(&:unlink) unless @replaced
+          all.each(&:close)
+          @listeners.clear
           State.reach(:on_finish)
           Signals.restore
           Log.info("  ---  Shutdown Complete  ---")
         ensure
-          @events = @process = nil
+          @events = @process = @metrics = nil
         end
 
         # The user has no patience. 128 and the number of the signal is what shells say.
         def leave_at_once
           @process&.abandon
-          @listeners.each(&:unlink) if @master
+          [*@listeners, *@metrics].each(&:unlink) if @master
           exit!(128 + Signal.list["INT"])
         end
 

@@ -12,15 +12,18 @@ module Iodine
       PATIENCE = { stop: 0.25, replace: 1.0 }.freeze
 
       # +events+ is the Queue that tells when to stop.
-      # +link+ connects it with its master.
-      def initialize(listeners:, threads:, workers:, events:, link: nil)
+      # +link+ connects it with its master, +sheet+ is the number of what it counts on.
+      def initialize(listeners:, threads:, workers:, events:, link: nil, sheet: Server::ALONE)
         @listeners = listeners
         @threads = threads
         @workers = workers
         @events = events
-        @reactor = Reactor.new(true)
+        Metrics.begin(sheet, Process.pid, Time.now.to_i)
+        Metrics.set(sheet, "threads", threads)
+        @reactor = Reactor.new(true, sheet)
         link&.join_master(@reactor)
         @pool = []
+        @pulse = Pulse.new(sheet, @reactor, @pool)
         @lock = Mutex.new
         @stopping = false
         @serving = false
@@ -37,9 +40,11 @@ module Iodine
         RedisClients.start if Server.master?
         @threads.times { start_thread }
         @listeners.dup.each { |listener| serve(listener) }
+        Server.answer_for_metrics(@reactor) if Server.master?
         @serving = true
         Clients.attach_to(@reactor)
         Log.info("#{Process.pid} is running.") unless Server.master?
+        @pulse.beat
         yield if block_given?
         wait_for_stop
       ensure
@@ -75,13 +80,19 @@ module Iodine
           # In a cluster the master has another one.
           when :restart then return give_way unless Server.master?
           when :reload then reload
-          when :tick then ServiceManager.watchdog
+          when :tick then beat
           when :upgrade then Server.upgrade if Server.master?
           when :upgraded then return Server.replaced.then { give_way }
           when :upgrade_failed then Upgrade.failed(*details)
           when :orphaned then return State.reach(:on_parent_crush)
           end
         end
+      end
+
+      # Each second.
+      def beat
+        @pulse.beat
+        ServiceManager.watchdog if Server.master? && !@pulse.hangs?
       end
 
       def reload

@@ -8,12 +8,19 @@ module Iodine
       # Deaths in a row, soon after the start, of the workers that this one stands for.
       attr_reader :deaths
       attr_reader :pid
+      # The number of what it counts on.
+      attr_reader :sheet
+      # By what its limits are multiplied, between 0.9 and 1.1.
+      attr_reader :spread
 
       # Forks. The child calls the block with what it reports by.
-      def initialize(events, deaths: 0)
+      def initialize(events, sheet:, deaths: 0)
+        @sheet = sheet
         @deaths = deaths
+        @spread = rand(0.9..1.1)
+        @answered = Metrics.requests(sheet)
         @started = Base.now
-        @ready = @leaving = false
+        @ready = @leaving = nil
         reader, writer = IO.pipe
         @pid = ProcessFork.worker do
           reader.close
@@ -24,20 +31,33 @@ module Iodine
       end
 
       # It serves, or has served.
-      def ready? = @ready
+      def ready? = !@ready.nil?
 
       # It has said that it serves.
       def ready! = @ready = true
 
       # It has been told to go, and another one takes its place if one is wanted.
-      def leaving? = @leaving
+      def leaving? = !@leaving.nil?
 
       # Seconds since it was forked.
       def age = Base.now - @started
 
+      # Requests that it has answered.
+      def requests = Metrics.requests(@sheet) - @answered
+
+      # Its memory; nil where the system does not say.
+      def resident_mebibytes
+        File.read("/proc/#{@pid}/status")[/^VmRSS:\s+(\d+) kB/, 1].to_i / 1024
+      rescue SystemCallError
+        nil
+      end
+
+      # Whether it was told to leave more than so many seconds ago.
+      def overdue?(seconds) = @leaving && Base.now - @leaving > seconds
+
       # Sends a signal after which it is expected to leave.
       def leave(signal)
-        @leaving = true
+        @leaving = Base.now
         tell(signal)
       end
 

@@ -1,7 +1,6 @@
-//! How many connections there are, by what is spoken on them.
+//! What a connection counts as, and its being counted while it lives.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use crate::metrics::Sheet;
 
 /// What is spoken on a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,26 +15,22 @@ pub enum Kind {
     Raw,
 }
 
-/// The counts of a reactor, to be read on any thread.
-#[derive(Default)]
-pub struct Census([AtomicUsize; 4]);
-
-impl Census {
-    /// Open connections of this kind.
-    pub fn count(&self, kind: Kind) -> usize {
-        self.0[kind as usize].load(Ordering::Relaxed)
-    }
+impl Kind {
+    /// All kinds, in their order.
+    pub const ALL: [Self; 4] = [Self::Http, Self::WebSocket, Self::Sse, Self::Raw];
+    /// Their names, in the same order.
+    pub const NAMES: [&'static str; 4] = ["http", "websocket", "sse", "raw"];
 }
 
 /// Counts one connection while it lives.
 pub(crate) struct Seat {
-    census: Arc<Census>,
+    sheet: Sheet,
     kind: Option<Kind>,
 }
 
 impl Seat {
-    pub(crate) fn new(census: Arc<Census>) -> Self {
-        Self { census, kind: None }
+    pub(crate) fn new(sheet: Sheet) -> Self {
+        Self { sheet, kind: None }
     }
 
     /// Counts the connection as one of that kind, or not at all.
@@ -44,10 +39,10 @@ impl Seat {
             return;
         }
         if let Some(kind) = kind {
-            self.census.0[kind as usize].fetch_add(1, Ordering::Relaxed);
+            self.sheet.enter(kind);
         }
         if let Some(before) = std::mem::replace(&mut self.kind, kind) {
-            self.census.0[before as usize].fetch_sub(1, Ordering::Relaxed);
+            self.sheet.leave(before);
         }
     }
 }
@@ -64,10 +59,10 @@ mod tests {
 
     #[test]
     fn a_connection_is_counted_once_as_what_it_is() {
-        let census = Arc::new(Census::default());
-        let counts = || [Kind::Http, Kind::WebSocket, Kind::Sse, Kind::Raw].map(|kind| census.count(kind));
-        let mut one = Seat::new(Arc::clone(&census));
-        let mut other = Seat::new(Arc::clone(&census));
+        let sheet = Sheet::own();
+        let counts = || Kind::ALL.map(|kind| sheet.connections(kind));
+        let mut one = Seat::new(sheet);
+        let mut other = Seat::new(sheet);
         assert_eq!(counts(), [0, 0, 0, 0]);
         one.take(Some(Kind::Http));
         one.take(Some(Kind::Http));

@@ -12,11 +12,11 @@ use bytes::Bytes;
 use iodine_proto::websocket::{Close, DeflateSettings, Deflater};
 use mio::Waker;
 
-use crate::census::Census;
 use crate::client::Client;
 use crate::connection::gate::Gate;
 use crate::exchange::Exchange;
 use crate::jobs::{Job, JobQueue};
+use crate::metrics::Sheet;
 use crate::net::Listener;
 use crate::pubsub::{self, End};
 use crate::reactor::{Connect, ConnectionId, TimerId};
@@ -35,7 +35,7 @@ struct Shared {
     wants_idle: AtomicBool,
     waker: Waker,
     jobs: Arc<JobQueue>,
-    census: Arc<Census>,
+    sheet: Sheet,
     /// One for the messages of all WebSockets.
     deflater: Mutex<Deflater>,
 }
@@ -94,7 +94,7 @@ pub struct Hijacked {
 }
 
 impl Handle {
-    pub(crate) fn new(waker: Waker, jobs: Arc<JobQueue>) -> Self {
+    pub(crate) fn new(waker: Waker, jobs: Arc<JobQueue>, sheet: Sheet) -> Self {
         Self(Arc::new(Shared {
             commands: Mutex::default(),
             sleeping: AtomicBool::new(false),
@@ -102,7 +102,7 @@ impl Handle {
             wants_idle: AtomicBool::new(false),
             waker,
             jobs,
-            census: Arc::default(),
+            sheet,
             deflater: Mutex::new(Deflater::new(&DeflateSettings::default())),
         }))
     }
@@ -226,6 +226,11 @@ impl Handle {
         self.send(Command::Pause);
     }
 
+    /// What this process counts on.
+    pub fn sheet(&self) -> Sheet {
+        self.0.sheet
+    }
+
     /// The queue that the reactor's jobs go to.
     pub fn jobs(&self) -> &Arc<JobQueue> {
         &self.0.jobs
@@ -233,11 +238,6 @@ impl Handle {
 
     pub(crate) fn request(&self, request: pubsub::Request) {
         self.send(Command::PubSub(request));
-    }
-
-    /// How many connections the reactor has.
-    pub fn census(&self) -> &Arc<Census> {
-        &self.0.census
     }
 
     pub(crate) fn deflater(&self) -> MutexGuard<'_, Deflater> {

@@ -158,6 +158,12 @@ impl JobQueue {
         self.backlog() == 0 && self.lock().active == 0
     }
 
+    /// Jobs taken so far, and threads at work.
+    pub fn progress(&self) -> (u64, usize) {
+        let state = self.lock();
+        (state.taken, state.active)
+    }
+
     /// Jobs waiting.
     pub fn backlog(&self) -> usize {
         self.backlog.load(Ordering::Relaxed)

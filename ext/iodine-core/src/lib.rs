@@ -31,6 +31,7 @@ pub mod files;
 pub mod handle;
 pub mod jobs;
 pub mod line_writer;
+pub mod metrics;
 pub mod net;
 pub mod pubsub;
 pub mod random;

@@ -43,6 +43,8 @@ pub struct HttpSettings {
     pub files: Option<Arc<Files>>,
     /// Whether and where the application may name files to be sent. Default no.
     pub sendfile: Option<Arc<SendFile>>,
+    /// Whether it is asked for metrics, and for nothing else. Default no.
+    pub metrics: bool,
     /// Media types of files by their extension.
     pub mime_types: Arc<MimeTypes>,
 }
@@ -126,6 +128,7 @@ impl Default for HttpSettings {
             log: None,
             files: None,
             sendfile: None,
+            metrics: false,
             mime_types: Arc::default(),
         }
     }

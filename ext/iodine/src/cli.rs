@@ -46,6 +46,7 @@ fn hash(ruby: &Ruby, arguments: Arguments) -> Result<RHash, Error> {
         ("redis", arguments.redis),
         ("config", arguments.config),
         ("pid", arguments.pid),
+        ("metrics", arguments.metrics),
     ];
     let numbers = [
         ("port", arguments.port),
@@ -65,6 +66,10 @@ fn hash(ruby: &Ruby, arguments: Arguments) -> Result<RHash, Error> {
         ("deflate_min", arguments.deflate_min),
         ("redis_ping", arguments.redis_ping),
         ("verbosity", arguments.verbosity),
+        ("hang_report", arguments.hang_report),
+        ("hang_replace", arguments.hang_replace),
+        ("max_requests", arguments.max_requests),
+        ("max_rss", arguments.max_rss),
     ];
     let switches = [
         ("log", arguments.log),

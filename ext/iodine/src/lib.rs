@@ -9,7 +9,7 @@
 //! - `json`, `rack_utils`: `Iodine::JSON` and `Iodine::Rack::Utils`
 //! - `mustache`: templates, for `Iodine::Mustache`
 //! - `gvl`, `roots`: the two places where the rules of Ruby's VM are kept: its lock, and its collector
-//! - `cli`, `logger`
+//! - `cli`, `logger`, `metrics`
 
 // The function that Ruby calls is made public by `magnus::init`.
 #![allow(missing_docs)]
@@ -22,6 +22,7 @@ mod gvl;
 mod json;
 mod link;
 mod logger;
+mod metrics;
 mod mustache;
 mod pubsub;
 mod rack;
@@ -50,6 +51,7 @@ fn init(ruby: &Ruby) -> Result<(), Error> {
     base.define_singleton_method("native_verbosity=", function!(logger::set_verbosity, 1))?;
     base.define_singleton_method("concurrency", function!(concurrency, 2))?;
     cli::init(ruby, base)?;
+    metrics::init(ruby, base)?;
     roots::init(ruby, base)?;
     tls::init(ruby, base)?;
     socket::init(ruby, base)?;

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use iodine_core::census::Kind;
 use iodine_core::handle::{Drain, Handle};
 use iodine_core::jobs::{Job, JobQueue};
+use iodine_core::metrics::Sheet;
 use iodine_core::reactor::leader::Leadership;
 use iodine_core::reactor::{Exit, Reactor, TimerId};
 use iodine_core::settings::Alternative;
@@ -53,9 +54,10 @@ enum State {
 }
 
 impl Runtime {
-    /// `leads`: whether threads of the application may run the reactor. Not in a process that forks.
-    fn new(ruby: &Ruby, leads: bool) -> Result<Self, Error> {
-        let reactor = Reactor::new(Arc::new(JobQueue::default())).map_err(|error| {
+    /// `leads`: whether threads of the application may run the reactor. Not in a process that forks. `sheet`: the number
+    /// of what the process counts on.
+    fn new(ruby: &Ruby, leads: bool, sheet: usize) -> Result<Self, Error> {
+        let reactor = Reactor::counting(Arc::new(JobQueue::default()), Sheet::numbered(sheet)).map_err(|error| {
             Error::new(ruby.exception_runtime_error(), format!("the reactor could not be made: {error}"))
         })?;
         Ok(Self {
@@ -154,13 +156,23 @@ impl Runtime {
 
     /// Open connections, by kind.
     fn connections(ruby: &Ruby, this: &Self) -> Result<RHash, Error> {
-        const KINDS: [(&str, Kind); 4] =
-            [("http", Kind::Http), ("websocket", Kind::WebSocket), ("sse", Kind::Sse), ("raw", Kind::Raw)];
         let counts = ruby.hash_new();
-        for (name, kind) in KINDS {
-            counts.aset(ruby.sym_new(name), this.handle.census().count(kind))?;
+        for (kind, name) in Kind::ALL.iter().zip(Kind::NAMES) {
+            counts.aset(ruby.sym_new(name), this.handle.sheet().connections(*kind))?;
         }
         Ok(counts)
+    }
+
+    /// Accepts connections on a socket of which metrics are asked.
+    fn listen_metrics(ruby: &Ruby, this: &Self, socket: &Socket) -> Result<(), Error> {
+        // It never asks an application.
+        this.handle.listen(socket.listener(ruby, usize::MAX)?);
+        Ok(())
+    }
+
+    /// `[jobs taken so far, threads at work]`
+    fn progress(&self) -> (u64, usize) {
+        self.handle.jobs().progress()
     }
 
     /// In a process forked from the one of this reactor: closes what it has of its connections.
@@ -251,7 +263,7 @@ fn failed(error: &io::Error) -> State {
 
 pub(crate) fn init(ruby: &Ruby, base: RModule) -> Result<(), Error> {
     let class = base.define_class("Reactor", ruby.class_object())?;
-    class.define_singleton_method("new", function!(Runtime::new, 1))?;
+    class.define_singleton_method("new", function!(Runtime::new, 2))?;
     class.define_method("run", method!(Runtime::run, 0))?;
     class.define_method("pause", method!(Runtime::pause, 0))?;
     class.define_method("drain", method!(Runtime::drain, 2))?;
@@ -262,6 +274,8 @@ pub(crate) fn init(ruby: &Ruby, base: RModule) -> Result<(), Error> {
     class.define_method("attach", method!(Runtime::attach, 2))?;
     class.define_method("connections", method!(Runtime::connections, 0))?;
     class.define_method("abandon", method!(Runtime::abandon, 0))?;
+    class.define_method("listen_metrics", method!(Runtime::listen_metrics, 1))?;
+    class.define_method("progress", method!(Runtime::progress, 0))?;
     class.define_method("work", method!(Runtime::work, 0))?;
     class.define_method("push_task", method!(Runtime::push_task, 1))?;
     class.define_method("set_timer", method!(Runtime::set_timer, 2))?;

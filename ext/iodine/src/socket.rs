@@ -191,6 +191,7 @@ fn http_settings(ruby: &Ruby, given: RHash) -> Result<HttpSettings, Error> {
     }
     set_max_pending(ruby, given, &mut settings.max_pending)?;
     settings.deflate = compression(ruby, given)?;
+    settings.metrics = given.get(ruby.to_symbol("metrics_only")).is_some_and(|value| value.to_bool());
     settings.log = log_format(ruby, given)?;
     set_files(ruby, given, &mut settings)?;
     Ok(settings)

@@ -16,6 +16,8 @@ pub(super) struct Flag {
 pub(super) enum Kind {
     Switch,
     Text(&'static str),
+    /// An address, and the one that is meant when none follows.
+    Place(&'static str, &'static str),
     /// An integer within a range, both ends included.
     Number(&'static str, Range),
     Help,
@@ -30,7 +32,7 @@ pub(super) const APPLICATION: &str = "application";
 
 impl Flag {
     pub(super) fn takes_value(&self) -> bool {
-        matches!(self.kind, Kind::Text(_) | Kind::Number(..))
+        matches!(self.kind, Kind::Text(_) | Kind::Number(..) | Kind::Place(..))
     }
 
     fn argument(&self) -> Arg {
@@ -44,6 +46,12 @@ impl Flag {
         match self.kind {
             Kind::Switch => argument.action(ArgAction::SetTrue),
             Kind::Text(value) => argument.value_name(value).value_parser(value_parser!(OsString)),
+            Kind::Place(value, default) => argument
+                .value_name(value)
+                .num_args(0..=1)
+                .require_equals(true)
+                .default_missing_value(default)
+                .value_parser(value_parser!(OsString)),
             Kind::Number(value, range) => {
                 argument.value_name(value).value_parser(ValueParser::new(move |text: &str| integer(text, range)))
             }
@@ -132,6 +140,7 @@ const HTTP: &str = "HTTP Settings";
 const WEBSOCKET: &str = "WebSocket Settings";
 const TLS: &str = "SSL/TLS";
 const REDIS: &str = "Connecting Iodine to Redis";
+const SUPERVISION: &str = "Supervision";
 const MISC: &str = "Misc";
 
 /// A day: no timeout is usefully longer.
@@ -240,6 +249,40 @@ pub(super) static FLAGS: &[Flag] = &[
         SECONDS,
         &["shutdown-timeout"],
         "Time for connections to finish when the server stops\n[default: 5]",
+    ),
+    Flag {
+        names: &["metrics"],
+        kind: Kind::Place("ADDRESS", "9394"),
+        group: SUPERVISION,
+        help: "Answer for metrics at a port of the loopback address,\nHOST:PORT or the path of a socket [without one: 9394]",
+    },
+    number(
+        SUPERVISION,
+        "SECONDS",
+        SECONDS,
+        &["hang-report"],
+        "Log what the threads of a worker do when all have been\nbusy for so long; 0 is never [default: 60]",
+    ),
+    number(
+        SUPERVISION,
+        "SECONDS",
+        SECONDS,
+        &["hang-replace"],
+        "Replace a worker whose threads have all been busy for so\nlong; 0 is never [default: 0]",
+    ),
+    number(
+        SUPERVISION,
+        "COUNT",
+        (0, i64::MAX),
+        &["max-requests"],
+        "Replace a worker after about so many requests; 0 is\nnever [default: 0]",
+    ),
+    number(
+        SUPERVISION,
+        "MIB",
+        MEBIBYTES,
+        &["max-rss"],
+        "Replace a worker that takes about so much memory; 0 is\nnever [default: 0]",
     ),
     Flag { names: &["help", "h", "?"], kind: Kind::Help, group: MISC, help: "Print this help" },
     Flag { names: &["version"], kind: Kind::Version, group: MISC, help: "Print the version" },

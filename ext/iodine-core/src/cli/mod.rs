@@ -83,6 +83,16 @@ pub struct Arguments {
     pub warmup: bool,
     /// Have each worker load the application, so that a restart brings new code.
     pub reload: bool,
+    /// Where to answer for metrics.
+    pub metrics: Option<OsString>,
+    /// Seconds after which a worker whose threads all hang is reported.
+    pub hang_report: Option<i64>,
+    /// Seconds after which it is replaced.
+    pub hang_replace: Option<i64>,
+    /// Requests after which a worker is replaced.
+    pub max_requests: Option<i64>,
+    /// Memory above which a worker is replaced, MiB.
+    pub max_rss: Option<i64>,
     /// What was ignored or changed, a sentence each, for the log.
     pub warnings: Vec<String>,
 }
@@ -178,6 +188,11 @@ impl From<Matches> for Arguments {
             verbosity: matches.number("verbosity"),
             warmup: matches.switch("warmup"),
             reload: matches.switch("reload"),
+            metrics: matches.text("metrics"),
+            hang_report: matches.number("hang-report"),
+            hang_replace: matches.number("hang-replace"),
+            max_requests: matches.number("max-requests"),
+            max_rss: matches.number("max-rss"),
         }
     }
 }

@@ -25,7 +25,9 @@ pub(super) fn normalise(command_line: impl IntoIterator<Item = OsString>) -> Vec
         }
         let spelled = match recognise(word.as_bytes()) {
             Some((flag, Some(value))) => long(flag, Some(value)),
-            Some((flag, None)) if flag.takes_value() => long(flag, words.next_if(is_value).as_deref()),
+            Some((flag, None)) if flag.takes_value() => {
+                long(flag, words.next_if(|word| is_value_of(flag, word)).as_deref())
+            }
             Some((flag, None)) => long(flag, None),
             None => one_flag(word),
         };
@@ -52,6 +54,20 @@ fn is_value(word: &OsString) -> bool {
     !bytes.starts_with(b"-") || bytes.len() == 1 || begins_as_number(bytes)
 }
 
+/// A flag that may do without a value has one only where the word can be nothing else.
+fn is_value_of(flag: &Flag, word: &OsString) -> bool {
+    match flag.kind {
+        Kind::Place(..) => is_place(word.as_bytes()),
+        _ => is_value(word),
+    }
+}
+
+/// `3000`, `host:3000`
+fn is_place(word: &[u8]) -> bool {
+    let port = word.rsplit(|&byte| byte == b':').next().unwrap_or(word);
+    !port.is_empty() && port.iter().all(u8::is_ascii_digit)
+}
+
 /// An unknown word is one flag that does not exist: clap would take it for a cluster of letters.
 fn one_flag(word: OsString) -> OsString {
     let bytes = word.as_bytes();
@@ -72,7 +88,7 @@ fn attached(word: &[u8]) -> Option<(&'static Flag, Option<&OsStr>)> {
             let plausible = match flag.kind {
                 Kind::Number(..) => begins_as_number(value),
                 Kind::Text(_) => name.len() == 1,
-                Kind::Switch | Kind::Help | Kind::Version => false,
+                Kind::Switch | Kind::Place(..) | Kind::Help | Kind::Version => false,
             };
             plausible.then_some((flag, value))
         })
@@ -144,6 +160,11 @@ mod tests {
             (&["-p", ""], &["--port="]),
             (&["-t", "-0x1"], &["--threads=-0x1"]),
             (&["-C", "-"], &["--config=-"]),
+            (&["-metrics", "9394"], &["--metrics=9394"]),
+            (&["-metrics", "[::1]:1"], &["--metrics=[::1]:1"]),
+            (&["-metrics=/run/x"], &["--metrics=/run/x"]),
+            (&["-metrics", "app.ru"], &["--metrics", "app.ru"]),
+            (&["-metrics", "-p1"], &["--metrics", "--port=1"]),
             // A flag is not the value of another.
             (&["-b", "-p", "1"], &["--bind", "--port=1"]),
             (&["-b", "--", "-p"], &["--bind", "--", "-p"]),

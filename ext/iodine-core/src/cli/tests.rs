@@ -40,7 +40,8 @@ fn every_flag_reaches_its_field() {
     let given = "-b localhost -p 80 -t 4 -w 2 -www public -k 5 -v -log-format json -maxbd 1 -maxhd 2 -maxms 3 -ping 6 \
                  -max-pending 12 -deflate -deflate-min 13 -tls -cert c.pem -key k.pem -tls-pass secret \
                  -r redis://h -rp 7 -C conf.rb -pid run/ -V 3 -warmup -reload --header-timeout 8 \
-                 --body-timeout 9 --write-timeout 10 --shutdown-timeout 11 --tls-timeout 14 app.ru";
+                 --body-timeout 9 --write-timeout 10 --shutdown-timeout 11 --tls-timeout 14 -metrics 9394 \
+                 -hang-report 15 -hang-replace 16 -max-requests 17 -max-rss 18 app.ru";
     let expected = Arguments {
         filename: text("app.ru"),
         address: text("localhost"),
@@ -74,6 +75,11 @@ fn every_flag_reaches_its_field() {
         verbosity: Some(3),
         warmup: true,
         reload: true,
+        metrics: text("9394"),
+        hang_report: Some(15),
+        hang_replace: Some(16),
+        max_requests: Some(17),
+        max_rss: Some(18),
         warnings: vec![],
     };
     assert_eq!(run(given), expected);

@@ -2,15 +2,16 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
-use iodine_proto::http1::{self, BodyReader, HeadReader, Refusal};
+use iodine_proto::http1::{self, BodyReader, Head, HeadReader, Refusal};
 
 use super::Turn;
 use crate::access_log::Entry;
 use crate::exchange::{Exchange, Response};
 use crate::files::error_page;
 use crate::jobs::Job;
+use crate::metrics::{self, Sheet};
 use crate::net::tls::Identity;
 use crate::net::write_queue::WriteQueue;
 use crate::reactor::ConnectionId;
@@ -262,8 +263,12 @@ impl Http {
         out.push_body(response.body);
     }
 
-    /// Writes the line of an answer to the request log.
+    /// Counts an answer, and writes its line to the request log.
     fn log(&self, exchange: &Exchange, turn: &mut Turn) {
+        if !self.settings.metrics {
+            let duration = exchange.received.map(|received| turn.now.duration_since(received));
+            turn.sheet.note_answer(exchange.response.status, duration);
+        }
         if let Some(format) = self.settings.log {
             let entry = Entry {
                 peer: &self.peer,
@@ -277,6 +282,7 @@ impl Http {
     }
 
     fn log_refusal(&self, status: u16, turn: &mut Turn) {
+        turn.sheet.note_answer(status, None);
         if let Some(format) = self.settings.log {
             let entry = Entry { peer: &self.peer, head: None, status, length: 0, duration: Duration::ZERO };
             turn.log.add(format, &entry);
@@ -376,6 +382,9 @@ impl Http {
         exchange.peer = Some(Arc::clone(&self.peer));
         exchange.identity.clone_from(&self.identity);
         exchange.received = Some(turn.now);
+        if metrics::measures_times() {
+            note_proxy_queue(&exchange.head, turn.sheet);
+        }
         self.last = !exchange.head.keep_alive();
         self.upgrading = exchange.head.upgrade().is_some();
         self.ready.push_back(exchange);
@@ -383,7 +392,7 @@ impl Http {
 
     /// Hands over what is ready once nothing is in flight, and says what has waited for its turn.
     fn proceed(&mut self, id: ConnectionId, turn: &mut Turn, out: &mut WriteQueue) {
-        if self.in_flight > 0 || !self.answer_with_files(turn, out) {
+        if self.in_flight > 0 || !self.answer_natively(turn, out) {
             return;
         }
         if !self.ready.is_empty() {
@@ -400,9 +409,13 @@ impl Http {
         }
     }
 
-    /// Answers what is ready as long as it asks for files. False: the peer has to read before there is more for it.
-    fn answer_with_files(&mut self, turn: &mut Turn, out: &mut WriteQueue) -> bool {
-        let Some(files) = self.settings.files.clone() else { return true };
+    /// Answers what is ready as long as it asks for files, or for metrics. False: the peer has to read before there is
+    /// more for it.
+    fn answer_natively(&mut self, turn: &mut Turn, out: &mut WriteQueue) -> bool {
+        if self.settings.files.is_none() && !self.settings.metrics {
+            return true;
+        }
+        let settings = Arc::clone(&self.settings);
         loop {
             if self.ready.is_empty() && !self.input.is_empty() {
                 self.parse_input(turn);
@@ -412,7 +425,7 @@ impl Http {
                 return false;
             }
             let closing = !exchange.head.keep_alive() || turn.draining;
-            if !files.answer(exchange, closing, turn.now) {
+            if !answers(&settings, exchange, closing, turn.now) {
                 return true;
             }
             if let Some(mut exchange) = self.ready.pop_front() {
@@ -468,6 +481,23 @@ impl Http {
     }
 }
 
+/// Whether the server answers by itself, and has.
+fn answers(settings: &HttpSettings, exchange: &mut Exchange, closing: bool, now: Instant) -> bool {
+    if settings.metrics {
+        metrics::answer::answer(exchange, closing);
+        return true;
+    }
+    settings.files.as_ref().is_some_and(|files| files.answer(exchange, closing, now))
+}
+
+/// Counts how long ago a proxy has taken the request, if it says so.
+fn note_proxy_queue(head: &Head, sheet: Sheet) {
+    let began = head.field("x-request-start").and_then(metrics::proxy_time);
+    if let Some(duration) = began.and_then(|began| SystemTime::now().duration_since(began).ok()) {
+        sheet.note_proxy_queue(duration);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -483,7 +513,7 @@ mod tests {
         fn new(settings: HttpSettings) -> Self {
             Self {
                 http: Http::new(Arc::new(settings), 7, "192.0.2.1".into()),
-                turn: Turn::new(Instant::now()),
+                turn: Turn::new(Instant::now(), Sheet::own()),
                 out: WriteQueue::default(),
             }
         }

@@ -25,11 +25,12 @@ use bytes::Bytes;
 use iodine_proto::websocket::Close;
 
 use crate::access_log::AccessLog;
-use crate::census::{Census, Seat};
+use crate::census::Seat;
 use crate::client::{self, Client, Event, abnormal};
 use crate::exchange::Exchange;
 use crate::handle::Hijacked;
 use crate::jobs::Job;
+use crate::metrics::Sheet;
 use crate::net::stream::Stream;
 use crate::net::write_queue::{Flushed, WriteQueue};
 use crate::pubsub::{Encodings, is_worth_a_line};
@@ -68,8 +69,9 @@ pub(crate) struct Turn {
     pub(crate) packets: Vec<(ConnectionId, Bytes)>,
     /// Clients whose connection has ended: so have their subscriptions.
     pub(crate) left: Vec<Client>,
+    /// What this process counts on.
+    pub(crate) sheet: Sheet,
     pub(crate) log: AccessLog,
-    pub(crate) census: Arc<Census>,
     /// What ends of bridges have for each other.
     pub(crate) passed: Vec<(ConnectionId, Passed)>,
     /// Handshakes that it has gone on with.
@@ -78,7 +80,7 @@ pub(crate) struct Turn {
 
 impl Turn {
     /// One in which nothing has happened yet.
-    pub(crate) fn new(now: Instant) -> Self {
+    pub(crate) fn new(now: Instant, sheet: Sheet) -> Self {
         Self {
             now,
             draining: false,
@@ -87,8 +89,8 @@ impl Turn {
             exchanges: ExchangePool::default(),
             packets: Vec::new(),
             left: Vec::new(),
+            sheet,
             log: AccessLog::default(),
-            census: Arc::default(),
             passed: Vec::new(),
             handshakes: 0,
         }
@@ -197,7 +199,7 @@ impl Connection {
             deadline: None,
             alarm: None,
             is_listed: false,
-            seat: Seat::new(Arc::clone(&turn.census)),
+            seat: Seat::new(turn.sheet),
         }
     }
 

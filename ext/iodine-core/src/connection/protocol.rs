@@ -166,6 +166,8 @@ impl Protocol {
     /// What it counts as.
     pub(super) fn kind(&self) -> Option<Kind> {
         match self {
+            // Nobody counts those who ask for the counts.
+            Self::Http(http) if http.settings().metrics => None,
             Self::Http(_) | Self::Opening(_) => Some(Kind::Http),
             Self::WebSocket(_) => Some(Kind::WebSocket),
             Self::Sse(_) => Some(Kind::Sse),

@@ -54,7 +54,7 @@ struct Ends {
 impl Ends {
     fn new() -> Self {
         let client = client(Protocol::WebSocket);
-        let mut turn = Turn::new(Instant::now());
+        let mut turn = Turn::new(Instant::now(), crate::metrics::Sheet::own());
         let socket = WebSocket::new(client.clone(), LIMITS, MAX, &mut turn);
         Self { client, socket, peer: Reader::new(Role::Client, MAX, None), turn, out: WriteQueue::default() }
     }
@@ -300,7 +300,7 @@ fn the_end_of_the_input_is_told_once() {
 #[test]
 fn a_stopping_server_says_so_to_those_that_come_meanwhile() {
     let client = client(Protocol::WebSocket);
-    let mut turn = Turn::new(Instant::now());
+    let mut turn = Turn::new(Instant::now(), crate::metrics::Sheet::own());
     turn.draining = true;
     let _socket = WebSocket::new(client.clone(), LIMITS, MAX, &mut turn);
     assert_eq!(told(&client), [Event::Open, Event::Shutdown]);
@@ -317,7 +317,7 @@ struct Stream {
 impl Stream {
     fn open() -> Self {
         let client = client(Protocol::Sse);
-        let mut turn = Turn::new(Instant::now());
+        let mut turn = Turn::new(Instant::now(), crate::metrics::Sheet::own());
         let sse = Sse::new(client.clone(), LIMITS, &mut turn);
         assert_eq!(told(&client), [Event::Open]);
         Self { client, sse, turn, out: WriteQueue::default() }

@@ -33,6 +33,7 @@ use cache::Cache;
 use mime::{MimeTypes, is_fingerprinted};
 use reply::Selection;
 use representation::Description;
+pub(crate) use representation::write_field;
 use resolve::Root;
 
 pub use reply::{Given, Reply};
@@ -262,7 +263,7 @@ fn respond(exchange: &mut Exchange, representation: &Representation, closing: bo
 }
 
 /// What the answer to a request says about the connection.
-fn persistence(head: &Head, closing: bool) -> Persistence {
+pub(crate) fn persistence(head: &Head, closing: bool) -> Persistence {
     match (closing, head.version()) {
         (true, _) => Persistence::Close,
         (false, Version::Http10) => Persistence::KeepAlive,

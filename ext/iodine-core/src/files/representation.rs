@@ -165,9 +165,9 @@ impl Representation {
 }
 
 /// Writes a field whose value is known to be one: those of files are made here or were checked as settings.
-pub(super) fn write_field(writer: &mut ResponseWriter<'_>, name: &str, value: &str) {
+pub(crate) fn write_field(writer: &mut ResponseWriter<'_>, name: &str, value: &str) {
     if let Err(error) = writer.field(name.as_bytes(), value.as_bytes()) {
-        log::error!("the field {name} of a file was left out: {error}");
+        log::error!("the field {name} was left out: {error}");
     }
 }
 

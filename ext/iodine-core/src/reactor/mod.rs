@@ -28,6 +28,7 @@ use crate::connection::{Choices, Connection, Greeting, Protocol, Turn, Verdict};
 use crate::exchange::Exchange;
 use crate::handle::{Command, Drain, Handle};
 use crate::jobs::{Job, JobQueue};
+use crate::metrics::Sheet;
 use crate::net::Listener;
 use crate::net::socket::Socket;
 use crate::net::stream::Stream;
@@ -47,6 +48,8 @@ const EVENTS: usize = 1024;
 const ACCEPTED_AT_ONCE: usize = 64;
 /// How long a listener rests when the process has no descriptor left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// How long it is not said again that no descriptor is left: that comes and goes with each connection.
+const SAID_AGAIN: Duration = Duration::from_secs(60);
 /// After this long without a job taken, threads that are at work count as blocked and others are woken.
 const ROUSE: Duration = Duration::from_millis(1);
 /// How long the head of a produced response waits for the first bytes of its body. Together they are one packet, and a
@@ -104,7 +107,8 @@ pub struct Reactor {
     was_busy: bool,
     /// When it was last looked whether the threads at work take jobs.
     roused: Instant,
-    no_descriptor_logged: bool,
+    /// When it was last said that no descriptor is left.
+    no_descriptor_logged: Option<Instant>,
 }
 
 struct Accepting {
@@ -119,11 +123,19 @@ impl Reactor {
     /// # Errors
     /// When the system has no descriptor left for the poll.
     pub fn new(jobs: Arc<JobQueue>) -> io::Result<Self> {
+        Self::counting(jobs, Sheet::own())
+    }
+
+    /// As `new`, for a process that counts on this sheet.
+    ///
+    /// # Errors
+    /// As those of `new`.
+    pub fn counting(jobs: Arc<JobQueue>, sheet: Sheet) -> io::Result<Self> {
         let poll = Poll::new()?;
         let waker = Waker::new(poll.registry(), WAKER)?;
-        let handle = Handle::new(waker, Arc::clone(&jobs));
         Ok(Self {
             events: Events::with_capacity(EVENTS),
+            handle: Handle::new(waker, Arc::clone(&jobs), sheet),
             jobs,
             poll,
             listeners: Vec::new(),
@@ -132,8 +144,7 @@ impl Reactor {
             generation: 0,
             alarms: Alarms::default(),
             hub: Hub::default(),
-            turn: Turn { census: Arc::clone(handle.census()), ..Turn::new(Instant::now()) },
-            handle,
+            turn: Turn::new(Instant::now(), sheet),
             touched: Vec::new(),
             unfinished: Vec::new(),
             commands: Vec::new(),
@@ -141,7 +152,7 @@ impl Reactor {
             exit: None,
             was_busy: false,
             roused: Instant::now(),
-            no_descriptor_logged: false,
+            no_descriptor_logged: None,
         })
     }
 
@@ -308,7 +319,6 @@ impl Reactor {
             let Some(accepting) = self.listeners.get_mut(index).filter(|accepting| accepting.ready) else { return };
             match accepting.listener.accept() {
                 Ok((stream, peer)) => {
-                    self.no_descriptor_logged = false;
                     let listener = accepting.listener.id;
                     let alternatives = accepting.listener.alternatives.clone();
                     let opened = match &accepting.listener.settings {
@@ -340,8 +350,9 @@ impl Reactor {
     }
 
     fn put_off_accepting(&mut self, error: &io::Error) {
-        if !self.no_descriptor_logged {
-            self.no_descriptor_logged = true;
+        let now = self.turn.now;
+        if self.no_descriptor_logged.is_none_or(|logged| now.duration_since(logged) > SAID_AGAIN) {
+            self.no_descriptor_logged = Some(now);
             log::error!(
                 "cannot accept connections: {error}. {} are open; trying again every {ACCEPT_PAUSE:?}. \
                  Raise the limit of open files (ulimit -n) if this goes on.",

@@ -15,6 +15,7 @@ use super::{Reactor, find, list};
 use crate::client::{Client, Event};
 use crate::connection::Protocol;
 use crate::jobs::Job;
+use crate::metrics::Count;
 use crate::net::socket::Socket;
 use crate::net::stream::Stream;
 use crate::pubsub::census::{self, Census};
@@ -144,11 +145,13 @@ impl Reactor {
     /// Gives a message to the subscribers of this process.
     fn deliver(&mut self, message: &Arc<Message>) {
         let Self { hub, connections, touched, turn, .. } = self;
+        turn.sheet.add(Count::Published, 1);
         let mut encodings = Encodings::new(message);
         hub.registry.each_subscriber(&message.channel, &message.filter, |subscriber: &Subscriber<Target>| {
             if message.published < subscriber.since {
                 return;
             }
+            turn.sheet.add(Count::Delivered, 1);
             match &subscriber.target {
                 Target::Direct { connection, as_binary } => {
                     if let Some(connection) = find(connections, *connection) {

@@ -27,6 +27,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use iodine_core::exchange::Exchange;
 use iodine_core::handle::Handle;
+use iodine_core::metrics;
 use iodine_core::settings::HttpSettings;
 use magnus::prelude::*;
 use magnus::value::LazyId;
@@ -143,6 +144,11 @@ fn serve_one(
     mut exchange: Box<Exchange>,
 ) -> (Outcome, Result<(), Error>) {
     static CALL: LazyId = LazyId::new("call");
+    if metrics::measures_times()
+        && let Some(received) = exchange.received
+    {
+        handle.sheet().note_queue(received.elapsed());
+    }
     let Built { env, call, callbacks, input, upgrade } = match env::build(ruby, handle, &mut exchange, application) {
         Ok(built) => built,
         Err(error) => return fail(ruby, exchange, error),

@@ -1,0 +1,113 @@
+# frozen_string_literal: true
+
+require "optparse"
+require_relative "chart"
+
+module Bench
+  # Has servers work for minutes, one after the other, and notes how much memory they take.
+  class Soak
+    CONNECTIONS = 50
+    SERVERS = { "iodine" => Iodine, "puma" => Puma }.freeze
+    SAMPLES = 60
+    # Growth is counted from here on: before it, caches and pools fill.
+    SETTLED = 60.0
+    # What iodine may grow by, percent.
+    BAR = 5
+
+    # What was seen of one server: pairs of seconds and bytes, and what wrk counted.
+    Series = Struct.new(:name, :points, :requests, :errors) do
+      # Percent from the end of the first minute to the end of the run, by the median of three readings each.
+      def growth
+        settled = points.index { |seconds, _| seconds >= [SETTLED, points.last[0] / 10].min }
+        (median(points.last(3)) / median(points[settled, 3]).to_f - 1) * 100
+      end
+
+      def median(points) = points.map(&:last).sort[points.size / 2]
+    end
+
+    def initialize(arguments)
+      @minutes = 10.0
+      @servers = SERVERS.keys
+      @svg = File.join(ROOT, "results", "soak.svg")
+      options.parse(arguments)
+    end
+
+    # Exit status: 1 when requests have failed, or iodine has grown beyond the bar.
+    def run
+      missing = [Wrk.missing, *@servers.map { |name| SERVERS.fetch(name).missing }].compact
+      raise Error, missing.join("\n") if missing.any?
+
+      series = @servers.map { |name| soak(name) }
+      puts table(series)
+      FileUtils.mkdir_p(File.dirname(@svg))
+      File.write(@svg, Chart.new(series.to_h { |one| [one.name, one.points] }).to_svg)
+      puts "\n#{@svg}"
+      passes?(series) ? 0 : 1
+    rescue Error => e
+      warn e.message
+      1
+    end
+
+    private
+
+    def options
+      OptionParser.new do |parser|
+        parser.on("--minutes N", Float, "for each server; 10") { |minutes| @minutes = minutes }
+        parser.on("--servers LIST", Array, "of #{SERVERS.keys.join(", ")}; all") { |names| @servers = names }
+        parser.on("--svg FILE", "where the chart goes; bench/results/soak.svg") { |file| @svg = file }
+      end
+    end
+
+    def soak(name)
+      scenario = Scenario.new(name: :soak, about: "mixed sizes", app: :soak, threads: 4, request: Request.new,
+                              load: nil)
+      server = SERVERS.fetch(name).new(scenario, answer_bytes: -> { 0 })
+      server.start
+      watch(name, server)
+    ensure
+      server&.stop
+    end
+
+    def watch(name, server)
+      seconds = (@minutes * 60).round
+      wrk = Thread.new { load(server.port, seconds) }
+      began = now
+      points = []
+      while wrk.alive?
+        points << [now - began, server.tree.rss_bytes]
+        warn format("%-7s %5d s %7.1f MiB", name, *points.last.then { |at, bytes| [at, bytes / 1_048_576.0] })
+        wrk.join(seconds.fdiv(SAMPLES))
+      end
+      Series.new(name, points, *wrk.value)
+    end
+
+    def load(port, seconds)
+      output, = Open3.capture2e("wrk", "-t", "1", "-c", CONNECTIONS.to_s, "-d", seconds.to_s, "-s",
+                                File.join(ROOT, "wrk", "soak.lua"), "http://127.0.0.1:#{port}")
+      found = output[/^result requests=\d+ errors=\d+/] or raise Error, "wrk printed no result:\n#{output}"
+      found.scan(/\d+/).map(&:to_i)
+    end
+
+    def table(series)
+      head = ["minutes", *series.map { |one| "#{one.name} MiB" }]
+      rows = (0..10).map do |tenth|
+        [format("%.1f", @minutes * tenth / 10), *series.map { |one| at(one, tenth) }]
+      end
+      rows << ["growth", *series.map { |one| format("%+.1f %%", one.growth) }]
+      rows << ["requests", *series.map { |one| one.requests.to_s }] << ["failed", *series.map { |one| one.errors.to_s }]
+      [head, *rows].map { |row| row.map { |text| text.rjust(12) }.join }.join("\n")
+    end
+
+    def at(series, tenth)
+      wanted = @minutes * 60 * tenth / 10
+      _, bytes = series.points.min_by { |seconds, _| (seconds - wanted).abs }
+      format("%.1f", bytes / 1_048_576.0)
+    end
+
+    def passes?(series)
+      series.all? { |one| one.errors.zero? && (one.name != "iodine" || one.growth <= BAR) }
+    end
+
+    def now = Process.clock_gettime(Process::CLOCK_MONOTONIC)
+  end
+end
