@@ -363,6 +363,13 @@ RSpec.describe "Redis" do
       redis&.stop
     end
 
+    it "is looked for at once by an engine that is made while the server runs" do
+      serve(env: { "URL" => "redis://127.0.0.1:1" })
+      run("Iodine::PubSub::Redis.new(ENV['URL']); 1")
+
+      server.wait_for_log(/WARNING: Redis at .* cannot be used: Connection refused/)
+    end
+
     it "says that the password is wrong" do
       redis = Support::RedisServer.new(requirepass: "right")
       { redis.url(":wr0ng@") => /it says "WRONGPASS/, redis.url => /it says "NOAUTH Authentication required/,
@@ -567,11 +574,11 @@ RSpec.describe "Redis" do
     end
 
     it "is no URL that the command takes" do
-      ["http://h", "redis://:secret@h:x", "rediss://h"].each do |url|
+      ["http://h", "redis://:secret@h:x", "rediss://h?x=1"].each do |url|
         command = ["#{Support::ROOT}/exe/iodine", "-p", "0", "-r", url, "#{Support::ROOT}/spec/apps/pubsub.ru"]
         process = Support::ChildProcess.new(RbConfig.ruby, "-I#{Support::ROOT}/lib", *command)
         expect(process.wait.exitstatus).to eq(2)
-        expect(process.log.text).to match(/^error: .*Redis URL|^error: .*rediss/)
+        expect(process.log.text).to match(/^error: .*Redis URL/)
         expect(process.log.text).not_to include("secret")
       ensure
         process&.kill_group

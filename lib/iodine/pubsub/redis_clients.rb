@@ -27,6 +27,7 @@ module Iodine
           @clients[engine] = client
           # A process that is forked inherits this, for the messages of its own.
           at_exit { leave } if @clients.size == 1
+          client.start if Server.running?
         end
 
         # What tells an engine of channels; nil in a worker.
