@@ -312,6 +312,9 @@ mod tests {
     use crate::handle::Drain;
     use crate::jobs::Job;
 
+    /// Later than any test.
+    const LATER: Duration = Duration::from_secs(3600);
+
     fn leadership() -> Arc<Leadership> {
         let reactor = Reactor::new(Arc::new(JobQueue::default())).unwrap();
         Arc::new(Leadership::new(reactor, true))
@@ -327,6 +330,7 @@ mod tests {
     fn a_thread_never_waits_for_the_reactor() {
         let leadership = leadership();
         let guarded = leadership.watch().unwrap();
+        leadership.state().open_at = Instant::now() + LATER;
         assert_eq!(leadership.lead(&|| false), Led::NotNow);
         leadership.state().open_at = Instant::now();
         // However many ask for it, and whether or not the guardian notices.
@@ -346,6 +350,7 @@ mod tests {
             assert!(leadership.state().reactor.is_some());
         }
         let guarded = leadership.watch().unwrap();
+        leadership.state().open_at = Instant::now() + LATER;
         // A thread that comes too late finds that it has gone, and is told of jobs as any other.
         assert_eq!(leadership.lead(&|| false), Led::NotNow);
         drop(guarded);
