@@ -57,6 +57,18 @@ RSpec.describe Bench do
     end
   end
 
+  describe Bench::Crowd::Result do
+    it "reads what bench/crowd printed" do
+      expect(described_class.parse("result messages=30 duration_us=1500000\n"))
+        .to have_attributes(messages: 30, duration: 1.5)
+    end
+
+    it "shows what it said instead of a result, or that it said nothing" do
+      expect { described_class.parse("oops\n") }.to raise_error(Bench::Error, /oops/)
+      expect { described_class.parse(nil) }.to raise_error(Bench::Error, /nil/)
+    end
+  end
+
   describe Bench::Request do
     it "is twenty headers as a browser sends them" do
       head = described_class.from_browser.bytes(80)

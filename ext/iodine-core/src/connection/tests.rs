@@ -289,6 +289,15 @@ fn pending_falls_when_all_has_left_and_that_is_told_once() {
 }
 
 #[test]
+fn what_nobody_wants_to_know_is_not_told() {
+    let mut ends = Ends::open();
+    ends.client.want_drained(false);
+    ends.socket.write(b"\x81\x01x".as_slice().into(), &mut ends.out);
+    ends.socket.live.flushed(&mut ends.turn);
+    assert!(ends.turn.jobs.is_empty() && told(&ends.client).is_empty());
+}
+
+#[test]
 fn the_end_of_the_input_is_told_once() {
     let mut ends = Ends::open();
     ends.socket.end_of_input(&mut ends.turn);
