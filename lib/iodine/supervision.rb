@@ -7,6 +7,8 @@ module Iodine
     class Supervision
       # Seconds until a worker is looked at again: there may have been no way to replace it.
       AGAIN = 60
+      # Seconds that may lie between two signs of life, which come each second, on a machine that is busy.
+      LATE = 3
 
       def initialize
         @found = {}
@@ -38,8 +40,13 @@ module Iodine
       # Seconds that its threads have been busy with the same, or that it has not run Ruby at all, because one of them
       # does not give the lock away.
       def longest_silence(worker)
-        times = %w[stalled_since beat].map { |name| Metrics.get(worker.sheet, name) }.select(&:positive?)
-        Base.now - (times.min / 1000.0) if times.any?
+        [since(worker, "stalled_since"), since(worker, "beat") - LATE].max
+      end
+
+      # Seconds since what is noted there; 0 when nothing is.
+      def since(worker, name)
+        noted = Metrics.get(worker.sheet, name)
+        noted.positive? ? Base.now - (noted / 1000.0) : 0
       end
 
       # Limits are spread, so that workers do not come to theirs all at once.
