@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::hash::{BuildHasher, RandomState};
+use std::process;
 
 /// The system is asked for so many at once: a system call for each frame would cost more than its mask.
 const DRAWN: usize = 512;
@@ -9,18 +10,29 @@ const DRAWN: usize = 512;
 /// Unforeseeable bytes, never the same ones again.
 pub fn bytes<const N: usize>() -> [u8; N] {
     thread_local! {
-        static POOL: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+        static POOL: RefCell<Pool> = RefCell::default();
     }
-    POOL.with_borrow_mut(|pool| {
-        if pool.len() < N {
-            *pool = draw(N.max(DRAWN));
+    POOL.with_borrow_mut(|pool| pool.take(process::id()))
+}
+
+#[derive(Default)]
+struct Pool {
+    bytes: Vec<u8>,
+    /// Whose they are: after a fork both processes have them, and the child must not use them.
+    process: u32,
+}
+
+impl Pool {
+    fn take<const N: usize>(&mut self, process: u32) -> [u8; N] {
+        if self.bytes.len() < N || self.process != process {
+            *self = Self { bytes: draw(N.max(DRAWN)), process };
         }
-        let rest = pool.len() - N;
+        let rest = self.bytes.len() - N;
         let mut taken = [0; N];
-        taken.copy_from_slice(&pool[rest..]);
-        pool.truncate(rest);
+        taken.copy_from_slice(&self.bytes[rest..]);
+        self.bytes.truncate(rest);
         taken
-    })
+    }
 }
 
 fn draw(count: usize) -> Vec<u8> {
@@ -47,6 +59,14 @@ mod tests {
     fn no_bytes_come_twice() {
         let drawn: HashSet<[u8; 16]> = (0..1000).map(|_| bytes()).collect();
         assert_eq!(drawn.len(), 1000);
+    }
+
+    #[test]
+    fn a_forked_process_does_not_draw_from_the_pool_of_its_parent() {
+        let mut parent = Pool::default();
+        let _: [u8; 8] = parent.take(1);
+        let mut child = Pool { bytes: parent.bytes.clone(), process: 1 };
+        assert_ne!(child.take::<8>(2), parent.take::<8>(1));
     }
 
     #[test]
