@@ -48,9 +48,9 @@ pub enum Event {
     /// A raw connection has been silent for its timeout.
     Ping,
     /// The peer of a raw connection will send nothing more, and may still read. What is written in answer to the
-    /// messages before still leaves; the application then has to [`close`](Client::close).
+    /// messages before still leaves; the application then has to [`end`](Client::end) it.
     EndOfInput,
-    /// The server stops. What is written now still leaves; the application then has to [`close`](Client::close).
+    /// The server stops. What is written now still leaves; the application then has to [`end`](Client::end) it.
     Shutdown,
     /// The last one: the code and the reason of a close frame, or those that stand for its absence.
     Close(Close),
@@ -91,6 +91,8 @@ struct Mailbox {
     dropped: u64,
     /// A job stands for it, in the queue or at work.
     has_job: bool,
+    /// The application wants no more messages.
+    is_deaf: bool,
     /// The last event is, or was, in it.
     closed: bool,
     /// The reactor has stopped reading because of it.
@@ -207,8 +209,15 @@ impl Client {
     }
 
     /// Closes the connection once all that was written has left: a WebSocket by a close frame with this code, empty for
-    /// [`CloseCode::NO_STATUS`]. Nothing happens when it is closed already.
+    /// [`CloseCode::NO_STATUS`]. No message is told any more, for the application wants none. Nothing else happens when
+    /// the connection is closed already.
     pub fn close(&self, close: Close) {
+        self.mailbox().is_deaf = true;
+        self.end(close);
+    }
+
+    /// As [`close`](Self::close), but not by a wish of the application: messages that have come are told.
+    pub fn end(&self, close: Close) {
         if self.0.open.swap(false, Ordering::AcqRel) {
             self.0.handle.send(Command::CloseClient(self.clone(), close));
         }
@@ -217,11 +226,10 @@ impl Client {
     /// The next event, for the thread that has taken the client's job. `None`: the job is done.
     pub fn next_event(&self) -> Option<Event> {
         let mut mailbox = self.mailbox();
-        let Some(event) = mailbox.events.pop_front() else {
+        let Some(event) = mailbox.take() else {
             mailbox.has_job = false;
             return None;
         };
-        mailbox.bytes -= event.size();
         let resumes = mailbox.held && !mailbox.is_full(2);
         mailbox.held &= !resumes;
         drop(mailbox);
@@ -408,6 +416,17 @@ impl Event {
 }
 
 impl Mailbox {
+    /// The next event that is to be told.
+    fn take(&mut self) -> Option<Event> {
+        loop {
+            let event = self.events.pop_front()?;
+            self.bytes -= event.size();
+            if !(self.is_deaf && matches!(event, Event::Message(..) | Event::Published(..))) {
+                return Some(event);
+            }
+        }
+    }
+
     /// Whether a publication of so many bytes fits in; counts it if not.
     fn has_room(&mut self, bytes: usize, subscription: &Subscription) -> bool {
         let has_room = self.events.len() < MOST_PUBLISHED && self.bytes + bytes <= MOST_PUBLISHED_BYTES;
@@ -442,3 +461,135 @@ const MOST_BYTES: usize = 1 << 20;
 /// Events that wait, and bytes of messages, before publications are dropped.
 const MOST_PUBLISHED: usize = 16_384;
 const MOST_PUBLISHED_BYTES: usize = 64 << 20;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::reactor::Reactor;
+
+    fn client(protocol: Protocol) -> Client {
+        let reactor = Reactor::new(Arc::default()).unwrap();
+        Client::new(reactor.handle(), protocol, Duration::ZERO, None)
+    }
+
+    fn message(size: usize) -> Event {
+        Event::Message(Kind::Binary, vec![0; size])
+    }
+
+    fn events(client: &Client) -> Vec<Event> {
+        std::iter::from_fn(|| client.next_event()).collect()
+    }
+
+    fn commands(client: &Client) -> Vec<Command> {
+        let mut commands = Vec::new();
+        client.0.handle.receive(&mut commands);
+        commands
+    }
+
+    #[test]
+    fn one_job_stands_for_all_events_until_there_are_none() {
+        let client = client(Protocol::Raw);
+        assert!(client.push(Event::Open).is_some());
+        assert!(client.push(message(1)).is_none());
+        assert!(client.is_busy());
+        assert_eq!(client.next_event(), Some(Event::Open));
+        assert!(client.push(message(2)).is_none(), "the job is not done");
+        assert_eq!(events(&client), [message(1), message(2)]);
+        assert!(!client.is_busy());
+        assert!(client.push(Event::Ping).is_some());
+    }
+
+    #[test]
+    fn nothing_is_told_after_the_end() {
+        let client = client(Protocol::WebSocket);
+        client.push(Event::Close(abnormal()));
+        client.push(message(1));
+        client.push(Event::Close(broken("again")));
+        assert_eq!(events(&client), [Event::Close(abnormal())]);
+    }
+
+    #[test]
+    fn messages_are_told_unless_the_application_has_closed() {
+        let client = client(Protocol::Raw);
+        client.push(message(1));
+        client.end(abnormal());
+        assert_eq!(client.next_event(), Some(message(1)));
+        client.push(message(2));
+        client.push(Event::Drained);
+        client.close(abnormal());
+        client.push(message(3));
+        client.push(Event::Close(abnormal()));
+        assert_eq!(events(&client), [Event::Close(abnormal())]);
+        assert_eq!(client.mailbox().bytes, 0);
+    }
+
+    #[test]
+    fn drained_is_told_if_wanted_and_once_in_a_row() {
+        let client = client(Protocol::Raw);
+        assert!(client.push(Event::Drained).is_none());
+        client.want_drained(true);
+        for event in [Event::Drained, Event::Drained, message(1), Event::Drained] {
+            client.push(event);
+        }
+        assert_eq!(events(&client), [Event::Drained, message(1), Event::Drained]);
+    }
+
+    #[test]
+    fn a_full_mailbox_has_the_reactor_look_again_when_half_of_it_is_told() {
+        let cases = [(1, MOST_EVENTS), (MOST_BYTES / 4, 4)];
+        for (size, count) in cases {
+            let client = client(Protocol::Raw);
+            for _ in 1..count {
+                client.push(message(size));
+            }
+            assert!(!client.is_full(), "below the bound of {count}");
+            client.push(message(size));
+            assert!(client.is_full(), "at the bound of {count}");
+            for _ in 0..count / 2 {
+                client.next_event();
+                assert!(commands(&client).is_empty());
+            }
+            client.next_event();
+            assert!(matches!(commands(&client)[..], [Command::Review(_)]), "{count}");
+            client.next_event();
+            assert!(commands(&client).is_empty(), "once");
+        }
+    }
+
+    #[test]
+    fn writes_are_counted_until_they_have_left_and_refused_from_close_on() {
+        let client = client(Protocol::Raw);
+        assert!(client.send_bytes("one".into()) && client.send_bytes("two".into()));
+        assert_eq!(client.pending(), 2);
+        client.has_sent(2);
+        assert_eq!(client.pending(), 0);
+        client.close(abnormal());
+        client.close(abnormal());
+        assert!(!client.is_open() && !client.send_bytes("late".into()));
+        let sent = commands(&client);
+        assert!(matches!(sent[..], [Command::WriteClient(..), Command::WriteClient(..), Command::CloseClient(..)]));
+    }
+
+    #[test]
+    fn each_frame_to_a_server_has_a_mask_of_its_own() {
+        let reactor = Reactor::new(Arc::default()).unwrap();
+        let client = Client::of_server(reactor.handle(), Protocol::WebSocket, Duration::ZERO);
+        client.send_message(Kind::Text, b"same");
+        client.send_message(Kind::Text, b"same");
+        let frames: Vec<Bytes> = commands(&client)
+            .into_iter()
+            .filter_map(|command| if let Command::WriteClient(_, bytes) = command { Some(bytes) } else { None })
+            .collect();
+        assert_eq!(frames.len(), 2);
+        assert!(frames.iter().all(|frame| frame[1] == 0x84), "masked");
+        assert_ne!(frames[0], frames[1]);
+    }
+
+    #[test]
+    fn who_takes_the_job_is_told_before_anybody_else() {
+        let client = client(Protocol::Raw);
+        client.take_job();
+        assert!(client.push(message(1)).is_none(), "somebody has the job");
+        assert_eq!(events(&client), [message(1)]);
+    }
+}

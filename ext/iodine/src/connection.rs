@@ -213,7 +213,7 @@ fn tell(ruby: &Ruby, client: &Client, connection: Obj<Connection>, event: Event)
         Event::Open | Event::Accepted(_) => open(ruby, connection),
         Event::Ping => call(ruby, connection, Callback::Ping, None),
         Event::EndOfInput => {
-            client.close(nothing_said());
+            client.end(nothing_said());
             Ok(())
         }
         Event::Drained => call(ruby, connection, Callback::Drained, None),
@@ -228,7 +228,7 @@ fn tell(ruby: &Ruby, client: &Client, connection: Obj<Connection>, event: Event)
         Event::Published(subscription, message) => pubsub::call(ruby, &subscription, &message),
         Event::Shutdown => {
             let called = call(ruby, connection, Callback::Shutdown, None);
-            client.close(Close { code: CloseCode::GOING_AWAY, reason: String::new() });
+            client.end(Close { code: CloseCode::GOING_AWAY, reason: String::new() });
             called
         }
         Event::Close(close) => {

@@ -115,3 +115,110 @@ impl Raw {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use super::*;
+    use crate::reactor::Reactor;
+
+    /// A raw connection without a socket.
+    struct Bench {
+        raw: Raw,
+        client: Client,
+        turn: Turn,
+        out: WriteQueue,
+    }
+
+    impl Bench {
+        fn new(greeting: Greeting, timeout: u64) -> Self {
+            let reactor = Reactor::new(Arc::default()).unwrap();
+            let client =
+                Client::new(reactor.handle(), crate::client::Protocol::Raw, Duration::from_secs(timeout), None);
+            let mut turn = Turn::new(Instant::now(), crate::metrics::Sheet::own());
+            let raw = Raw::new(client.clone(), WriteLimits::default(), greeting, &mut turn);
+            Self { raw, client, turn, out: WriteQueue::default() }
+        }
+
+        fn events(&self) -> Vec<Event> {
+            std::iter::from_fn(|| self.client.next_event()).collect()
+        }
+    }
+
+    fn message(data: &[u8]) -> Event {
+        Event::Message(Kind::Binary, data.to_vec())
+    }
+
+    #[test]
+    fn what_is_read_is_told_as_it_comes() {
+        let mut bench = Bench::new(Greeting::Now(Event::Accepted(3)), 0);
+        for data in [&b"one"[..], b"", b"\0\xff"] {
+            bench.raw.receive(data, &mut bench.turn);
+        }
+        assert_eq!(bench.events(), [Event::Accepted(3), message(b"one"), message(b"\0\xff")]);
+        assert_eq!(bench.turn.jobs.len(), 1);
+    }
+
+    #[test]
+    fn writes_leave_as_they_are_until_the_end() {
+        let mut bench = Bench::new(Greeting::Known, 0);
+        bench.raw.write("one".into(), &bench.turn, &mut bench.out);
+        bench.raw.close(abnormal(), &mut bench.turn);
+        bench.raw.write("late".into(), &bench.turn, &mut bench.out);
+        assert_eq!(bench.out.take_bytes(), b"one");
+        assert!(bench.raw.live.is_finished() && !bench.raw.wants_input() && !bench.client.is_open());
+        bench.raw.close(broken("again"), &mut bench.turn);
+        assert_eq!(bench.events(), [Event::Close(abnormal())]);
+    }
+
+    #[test]
+    fn the_end_of_the_input_is_no_end_of_the_answers() {
+        let mut bench = Bench::new(Greeting::Known, 0);
+        bench.raw.receive(b"question", &mut bench.turn);
+        bench.raw.end_of_input(&mut bench.turn);
+        assert!(!bench.raw.live.is_finished() && bench.client.is_open());
+        assert_eq!(bench.events(), [message(b"question"), Event::EndOfInput]);
+    }
+
+    #[test]
+    fn nothing_is_told_before_the_handshake_is_done() {
+        let mut bench = Bench::new(Greeting::AfterHandshake(Event::Open), 0);
+        assert_eq!(bench.events(), []);
+        bench.raw.begin(&mut bench.turn);
+        bench.raw.begin(&mut bench.turn);
+        assert_eq!(bench.events(), [Event::Open]);
+        let mut bench = Bench::new(Greeting::AfterHandshake(Event::Open), 0);
+        bench.raw.end_of_decryption("no", &mut bench.turn);
+        assert_eq!(bench.events(), [Event::Close(broken("no"))]);
+    }
+
+    #[test]
+    fn silence_asks_for_a_ping_or_ends_the_connection_and_spares_who_is_at_work() {
+        let mut bench = Bench::new(Greeting::Known, 5);
+        let began = bench.turn.now;
+        assert_eq!(bench.raw.deadline(), Some(began + Duration::from_secs(5)));
+        bench.client.want_ping(true);
+        bench.turn.now += Duration::from_secs(5);
+        bench.raw.time_out(&mut bench.turn);
+        assert_eq!(bench.raw.deadline(), Some(began + Duration::from_secs(10)));
+        // The ping is not taken yet: the application is at work.
+        bench.client.want_ping(false);
+        bench.raw.time_out(&mut bench.turn);
+        assert_eq!(bench.events(), [Event::Ping]);
+        bench.raw.time_out(&mut bench.turn);
+        assert_eq!(bench.events(), [Event::Close(abnormal())]);
+    }
+
+    #[test]
+    fn without_a_timeout_there_is_no_deadline() {
+        let mut bench = Bench::new(Greeting::Known, 0);
+        assert_eq!(bench.raw.deadline(), None);
+        bench.client.set_timeout(Duration::from_secs(1));
+        assert!(bench.raw.deadline().is_some());
+        bench.turn.now += Duration::from_secs(9);
+        bench.raw.write("sign of life".into(), &bench.turn, &mut bench.out);
+        assert_eq!(bench.raw.deadline(), Some(bench.turn.now + Duration::from_secs(1)));
+    }
+}
