@@ -26,6 +26,7 @@ require_relative "iodine/respawn"
 require_relative "iodine/rollout"
 require_relative "iodine/supervision"
 require_relative "iodine/cluster"
+require_relative "iodine/publisher_socket"
 require_relative "iodine/server"
 
 # A server for Rack applications, and for scripts:

@@ -46,6 +46,7 @@ module Iodine
         shutdown_timeout: :shutdown_timeout,
         filename: :filename_,
         redis: :redis_,
+        pubsub_socket: :pubsub_socket,
         redis_ping: :redis_ping_,
         warmup: :warmup_,
         reload: :reload_,

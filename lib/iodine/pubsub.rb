@@ -162,4 +162,5 @@ module Iodine
 end
 
 require_relative "pubsub/base"
+require_relative "pubsub/publisher"
 require_relative "pubsub/redis"

@@ -20,6 +20,7 @@ module Iodine
       @master = true
       @worker = false
       @replaced = false
+      @publishers = nil
       @ready_hooks = []
 
       class << self
@@ -80,6 +81,7 @@ module Iodine
         # All that was to be started serves.
         def ready
           InheritedSockets.close_rest
+          @publishers&.start
           @ready_hooks.each(&:call).clear
           ServiceManager.ready
           Upgrade.report
@@ -105,6 +107,7 @@ module Iodine
           @metrics&.close
           Signals.inherit(events)
           tick
+          @publishers&.forget
           Scheduler.inherit
           PubSub.inherit
           Clients.inherit
@@ -117,6 +120,7 @@ module Iodine
           Signals.restore
           Clients.inherit
           [*@listeners, *@metrics].each(&:forget)
+          @publishers&.forget
           @process&.forget
           PubSub.detach
           @events = @process = nil
@@ -146,6 +150,7 @@ module Iodine
           @running = true
           @worker = workers == 1
           type = @worker ? Worker : Cluster
+          @publishers = PublisherSocket.open(DEFAULT_SETTINGS[:pubsub_socket])
           process = type.new(listeners: @listeners, threads: threads, workers: workers, events: @events)
           tick
           serve_as(process) { ready }
@@ -164,6 +169,7 @@ module Iodine
         def finish
           @ticker&.kill
           @running = false
+          @publishers&.close
           all = [*@listeners, *@metrics]
           all.each(&:unlink) unless @replaced
           all.each(&:close)
@@ -172,7 +178,7 @@ module Iodine
           Signals.restore
           Log.info("  ---  Shutdown Complete  ---")
         ensure
-          @events = @process = @metrics = nil
+          @events = @process = @metrics = @publishers = nil
         end
 
         # The user has no patience. 128 and the number of the signal is what shells say.

@@ -44,6 +44,7 @@ fn hash(ruby: &Ruby, arguments: Arguments) -> Result<RHash, Error> {
         ("tls_key", arguments.tls_key),
         ("tls_password", arguments.tls_password),
         ("redis", arguments.redis),
+        ("pubsub_socket", arguments.pubsub_socket),
         ("config", arguments.config),
         ("pid", arguments.pid),
         ("metrics", arguments.metrics),

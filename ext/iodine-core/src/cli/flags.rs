@@ -219,6 +219,12 @@ pub(super) static FLAGS: &[Flag] = &[
     number(TLS, "SECONDS", SECONDS, &["tls-timeout"], "Time for a TLS handshake [default: 10]"),
     text(REDIS, "URL", &["redis", "r"], "Publish and subscribe through this Redis server\n[env: IODINE_REDIS_URL]"),
     number(REDIS, "SECONDS", SECONDS, &["redis-ping", "rp"], "Ping after so long without traffic\n[default: 300]"),
+    text(
+        MISC,
+        "PATH",
+        &["pubsub-socket"],
+        "Unix socket at which processes that are no servers may\npublish [default: none]",
+    ),
     text(MISC, "FILE", &["config", "C"], "Ruby file to load before the application"),
     text(
         MISC,

@@ -73,6 +73,8 @@ pub struct Arguments {
     pub redis: Option<OsString>,
     /// Redis ping interval, seconds.
     pub redis_ping: Option<i64>,
+    /// Path of the socket for publishers.
+    pub pubsub_socket: Option<OsString>,
     /// Ruby file to load before the application.
     pub config: Option<OsString>,
     /// Pid file, or a folder for it when it ends with `/`.
@@ -183,6 +185,7 @@ impl From<Matches> for Arguments {
             tls_timeout: matches.number("tls-timeout"),
             redis: matches.text("redis"),
             redis_ping: matches.number("redis-ping"),
+            pubsub_socket: matches.text("pubsub-socket"),
             config: matches.text("config"),
             pid: matches.text("pid"),
             verbosity: matches.number("verbosity"),

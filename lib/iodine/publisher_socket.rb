@@ -1,0 +1,111 @@
+# frozen_string_literal: true
+
+require "socket"
+
+module Iodine
+  module Base
+    # The socket by which processes of this machine that are no servers publish (Iodine::PubSub::Publisher). The master
+    # has it, and only the user it runs as may connect.
+    class PublisherSocket
+      # Who may connect: the owner.
+      MODE = 0o600
+      # Connections at a time; the next ones are closed at once.
+      MOST = 64
+
+      # Opens the socket. Raises RuntimeError when that is not possible, or somebody else answers there.
+      def self.open(path)
+        new(path) if path
+      end
+
+      def initialize(path)
+        @path = path
+        check_place
+        # A server that is being replaced keeps its own until this one has taken the name.
+        hidden = "#{path}.#{Process.pid}"
+        @server = bind(hidden)
+        File.rename(hidden, path)
+        @identity = File.stat(path).ino
+        @connections = 0
+      rescue SystemCallError => e
+        raise "the socket for publishers cannot be opened: #{e.message}"
+      end
+
+      # Takes connections from now on.
+      def start
+        Log.info("Publishers may connect at #{@path}")
+        @thread = Thread.new { accept }
+      end
+
+      # In a forked process: lets go of it.
+      def forget = @server.close
+
+      # Closes it, and removes the file if it is still its own.
+      def close
+        @thread&.kill
+        @server.close
+        File.unlink(@path) if File.stat(@path).ino == @identity
+      rescue Errno::ENOENT
+        nil
+      end
+
+      private
+
+      def check_place
+        return unless File.exist?(@path)
+        raise "#{@path} is there, and is no socket" unless File.socket?(@path)
+        return if Upgrade.successor?
+
+        UNIXSocket.new(@path).close
+        raise "another server answers at #{@path}"
+      rescue Errno::ECONNREFUSED
+        nil
+      end
+
+      def bind(path)
+        mask = File.umask(0o777 & ~MODE)
+        UNIXServer.new(path)
+      ensure
+        File.umask(mask)
+      end
+
+      def accept
+        loop do
+          socket = @server.accept
+          if @connections >= MOST
+            Log.warning("#{MOST} publishers are connected, another one is turned away")
+            socket.close
+          else
+            @connections += 1
+            Thread.new { serve(socket) }
+          end
+        end
+      rescue IOError, SystemCallError => e
+        Log.error("no more publishers can connect: #{e.message}") unless @server.closed?
+      end
+
+      def serve(socket)
+        while (lengths = socket.read(8))
+          channel, message = read(socket, *lengths.unpack("NN"))
+          Iodine::PubSub::CLUSTER.publish(channel, message)
+          socket.write(Iodine::PubSub::Publisher::TAKEN)
+        end
+      rescue IOError, SystemCallError, TypeError => e
+        Log.debug("a publisher was disconnected: #{e.message}")
+      ensure
+        @connections -= 1
+        socket.close
+      end
+
+      # The channel and the message. Raises IOError when they are too long, or do not come.
+      def read(socket, channel, message)
+        raise IOError, "lengths are missing" unless message
+        raise IOError, "a message is too long" if channel > PubSub::MAX_CHANNEL || message > PubSub::MAX_MESSAGE
+
+        parts = [socket.read(channel), socket.read(message)]
+        raise IOError, "a message is cut off" if parts.map { |part| part.to_s.bytesize } != [channel, message]
+
+        parts
+      end
+    end
+  end
+end

@@ -1,0 +1,125 @@
+# frozen_string_literal: true
+
+require "tmpdir"
+
+RSpec.describe "publishing from a process that is no server" do
+  include Support::RemoteRuby
+
+  around { |example| Dir.mktmpdir("iodine-publisher") { |folder| (@path = "#{folder}/pubsub.sock") && example.run } }
+  attr_reader :path, :server
+
+  # Serves with the socket open.
+  def serving(**options)
+    @server = Support::Server.rackup("pubsub.ru", "--pubsub-socket", path, **options)
+    server.wait_for_log(/^INFO: Publishers may connect at #{path}$/)
+    yield
+  ensure
+    @server&.stop
+  end
+
+  # What comes until the server closes, which may be before it has read all.
+  def answer(socket)
+    socket.read
+  rescue Errno::ECONNRESET
+    ""
+  end
+
+  # Runs Ruby in a process that has loaded iodine and serves nothing; what it prints.
+  def elsewhere(source)
+    process = Support::ChildProcess.run_ruby("require 'iodine'; PATH = ARGV[0]; #{source}", path)
+    process.out.text
+  end
+
+  [1, 2].each do |workers|
+    it "reaches subscribers, with #{workers} workers" do
+      serving(workers: workers) do
+        remote_of_each(workers) do |sockets|
+          sockets.each_value { |socket| ask(socket, 'client.subscribe("news")') }
+          printed = elsewhere(<<~RUBY)
+            publisher = Iodine::PubSub::Publisher.new(PATH)
+            p publisher.publish("news", "one").equal?(publisher)
+            publisher.publish(:news, "x" * 100_000)
+            Iodine::PubSub.default = publisher
+            p Iodine.publish("news", "two")
+          RUBY
+
+          expect(printed).to eq("true\ntrue\n")
+          sockets.each_value do |socket|
+            expect(Array.new(3) { socket.read_message }).to eq(["one", "x" * 100_000, "two"])
+          end
+        end
+      end
+      expect(File.exist?(path)).to be(false)
+    end
+  end
+
+  it "is for the user of the server alone" do
+    serving { expect(File.stat(path).mode & 0o777).to eq(0o600) }
+  end
+
+  it "says that there is no server" do
+    expect(elsewhere(<<~RUBY)).to match(/\A.* has not taken a message: No such file or directory/)
+      Iodine::PubSub::Publisher.new(PATH).publish("a", "b") rescue puts $!.message
+    RUBY
+  end
+
+  it "takes what Iodine.publish takes" do
+    expect(elsewhere(<<~RUBY)).to eq("TypeError\nArgumentError\nArgumentError\n")
+      publisher = Iodine::PubSub::Publisher.new(PATH)
+      [[:a, 7], ["a", nil], [nil, "b"]].each { |pair| publisher.publish(*pair) rescue puts $!.class }
+    RUBY
+  end
+
+  it "goes on with the server that takes the place of another" do
+    go = "#{path}.go"
+    process = nil
+    serving do
+      process = Support::ChildProcess.ruby(<<~RUBY, path, go)
+        require "iodine"
+        publisher = Iodine::PubSub::Publisher.new(ARGV[0])
+        publisher.publish("before", "to the first")
+        sleep 0.01 until File.exist?(ARGV[1])
+        publisher.publish("before", "to the second")
+      RUBY
+      server.wait_for_log(/^before before to the first$/)
+    end
+    serving do
+      File.write(go, "")
+      server.wait_for_log(/^before before to the second$/)
+    end
+  ensure
+    process&.kill_group
+  end
+
+  it "survives peers that send anything" do
+    serving do
+      ["\xff" * 8, "\0\0\0\1\0\0\0\5ab", "\0" * 7, "GET / HTTP/1.1\r\n\r\n"].each do |bytes|
+        socket = UNIXSocket.new(path)
+        socket.write(bytes)
+        socket.close_write
+        expect(answer(socket)).to eq("")
+        socket.close
+      end
+      elsewhere('Iodine::PubSub::Publisher.new(PATH).publish("before", "still there")')
+      server.wait_for_log(/^before before still there$/)
+    end
+  end
+
+  start = <<~RUBY
+    require "iodine"
+    Iodine::DEFAULT_SETTINGS[:pubsub_socket] = ARGV[0]
+    Iodine.start rescue puts $!.message
+  RUBY
+
+  it "does not take the place of a server that runs, nor of a file" do
+    serving do
+      process = Support::ChildProcess.run_ruby(start, path)
+      expect(process.out.text).to include("another server answers at #{path}")
+    end
+    File.write(path, "precious")
+    process = Support::ChildProcess.run_ruby(start, path)
+
+    expect(process.out.text).to include("is there, and is no socket")
+    expect(File.read(path)).to eq("precious")
+  end
+end
