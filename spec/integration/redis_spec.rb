@@ -248,6 +248,7 @@ RSpec.describe "Redis" do
     end
 
     it "has no worker that holds a connection" do
+      wait_until("all workers") { workers.size == 3 }
       before = workers
       Process.kill("KILL", before.first.to_i)
       wait_until("a new worker") { (workers - before).any? }
