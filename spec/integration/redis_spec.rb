@@ -282,6 +282,7 @@ RSpec.describe "Redis" do
           other = Support::WebSocket.new(peer, "/")
           other.read_message
           [one, other].each { |socket| ask(socket, 'client.subscribe("both")') }
+          wait_for_subscription("both", 2)
           tell(one, 'Iodine.publish("both", "from the first")')
           expect([one, other].map(&:read_message)).to eq(["from the first"] * 2)
           tell(other, 'Iodine.publish("both", "from the second")')
