@@ -109,8 +109,17 @@ module Iodine
         State.reach(:enter_child)
         worker = Worker.new(listeners: @listeners, threads: @threads, workers: @wanted, events: events,
                             link: link, sheet: sheet)
-        Server.serve_as(worker) { report.puts("ready").then { report.close } }
+        Server.serve_as(worker) { announce(report) }
         State.reach(:on_finish)
+      end
+
+      # Tells the master that this worker serves. If the master is gone, #watch_master says what follows.
+      def announce(report)
+        report.puts("ready")
+      rescue Errno::EPIPE
+        Log.debug("(#{Process.pid}) the master was gone before this worker served")
+      ensure
+        report.close
       end
 
       # The pipe ends when the master does, however it does.

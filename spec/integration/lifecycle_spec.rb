@@ -1,8 +1,9 @@
 # frozen_string_literal: true
 
 RSpec.describe "The life of a process" do
-  # A script that serves, in a folder of its own, and writes what is told to its standard error.
-  def start(source, workers: 2, threads: 1)
+  # A script that serves, in a folder of its own, and writes what is told to its standard error. Returns when the log
+  # says what is +awaited+.
+  def start(source, workers: 2, threads: 1, awaited: serving(workers))
     @server = Support::Server.script(<<~RUBY)
       require "iodine"
       $root = Process.pid
@@ -21,10 +22,12 @@ RSpec.describe "The life of a process" do
       Iodine.start
       tell "returned", Process.pid == $root
     RUBY
-    # A signal that comes before the handlers are there is not the server's.
-    server.wait_for_log(workers > 1 ? /(?:is running.*){#{workers}}/m : /Press \^C/)
+    server.wait_for_log(awaited)
     server
   end
+
+  # A signal that comes before the handlers are there is not the server's.
+  def serving(workers) = workers > 1 ? /(?:is running.*){#{workers}}/m : /Press \^C/
 
   after { @server&.stop }
 
@@ -63,6 +66,18 @@ RSpec.describe "The life of a process" do
 
     it "reaches its states in order when the master is killed" do
       start(recorder)
+      workers = server.children
+      server.kill("KILL")
+      wait_until("no workers") { workers.none? { |pid| Support::ChildProcess.running?(pid) } }
+
+      expect(told.values_at(*workers.map(&:to_s))).to all eq(birth + ["on_parent_crush"] + death)
+    end
+
+    it "reaches its states in order when the master is killed before its workers serve" do
+      start(<<~RUBY, awaited: /(?:on_start$.*){2}/m)
+        #{recorder}
+        Iodine.on_state(:on_start) { sleep 0.01 while Process.ppid == $root }
+      RUBY
       workers = server.children
       server.kill("KILL")
       wait_until("no workers") { workers.none? { |pid| Support::ChildProcess.running?(pid) } }
