@@ -69,6 +69,27 @@ RSpec.describe "Iodine.connect through TLS" do
       end
     end
 
+    # More than the handshakes that go on in one turn, at both ends.
+    it "works for many connections that begin at once" do
+      process = Support::ChildProcess.run_ruby(<<~RUBY, server.ports.first.to_s, file("root.crt"))
+        require "iodine"
+        port, trust = ARGV
+        closed = 0
+        handler = Class.new do
+          define_method(:on_open) { |client| client.write("x") }
+          define_method(:on_message) { |client, _| client.close }
+          define_method(:on_close) { |_| puts(40) || Iodine.stop if (closed += 1) == 40 }
+        end
+        tls = Iodine::TLS.new.trust(trust)
+        Iodine.on_state(:on_start) do
+          40.times { Iodine.connect(url: "wss://127.0.0.1:\#{port}/", handler: handler.new, tls: tls) }
+        end
+        Iodine.threads = Iodine.workers = 1
+        Iodine.start
+      RUBY
+      expect(process.out.text).to eq("40\n")
+    end
+
     it "works without verification, with a warning" do
       lines, log = told("wss", "127.0.0.1", "", "", "no")
       expect(lines.first).to eq("open websocket")

@@ -457,7 +457,7 @@ impl Connection {
                 log::warn!("a client reads too slowly: it is closed, {} bytes unsent", self.out.memory());
                 Verdict::Close
             }
-            Ok(Flushed::Blocked) => Verdict::Keep,
+            Ok(Flushed::Blocked) => self.kept(),
             Ok(Flushed::Paused) => Verdict::Again,
             Ok(Flushed::Truncated) => {
                 log::warn!("a file became shorter while it was sent: its connection is closed");
@@ -614,6 +614,11 @@ impl Connection {
         } else if self.ended {
             return Verdict::Close;
         }
+        self.kept()
+    }
+
+    /// It stays. What a turn has left unread raises no event, whether or not there is something to write as well.
+    fn kept(&mut self) -> Verdict {
         if self.readable && self.wants_input() { Verdict::Again } else { Verdict::Keep }
     }
 
