@@ -1,6 +1,7 @@
 //! Certificates and their keys, from files or made on the spot.
 
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -152,7 +153,12 @@ pub(super) fn chain(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsErro
 }
 
 pub(super) fn read(path: &Path) -> Result<Vec<u8>, TlsError> {
-    fs::read(path).map_err(|error| TlsError::Unreadable(path.to_owned(), error))
+    let unreadable = |error| TlsError::Unreadable(path.to_owned(), error);
+    // Another kind of file may never end, or keep the process waiting for a writer.
+    if !fs::metadata(path).map_err(unreadable)?.is_file() {
+        return Err(unreadable(io::Error::new(io::ErrorKind::InvalidInput, "it is no regular file")));
+    }
+    fs::read(path).map_err(unreadable)
 }
 
 /// What is wrong with a PEM file, in the words of this crate.

@@ -287,6 +287,17 @@ fn a_server_with_authorities_knows_its_clients() {
 }
 
 #[test]
+fn what_is_no_regular_file_is_not_read() {
+    let listening = tempfile::tempdir().unwrap();
+    let path = listening.path().join("a.sock");
+    let _socket = std::os::unix::net::UnixListener::bind(&path).unwrap();
+    for path in [path.as_path(), listening.path(), "/dev/zero".as_ref()] {
+        let refused = certificate::chain(path).unwrap_err().to_string();
+        assert!(refused.contains("no regular file"), "{refused}");
+    }
+}
+
+#[test]
 fn files_are_read_again_and_bad_ones_change_nothing() {
     let (files, root) = (Files::new(), Authority::new("root"));
     let server = TlsServer::new(files.server(&root.issue(&["a.test"], Validity::Now))).unwrap();
