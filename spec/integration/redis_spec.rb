@@ -601,6 +601,7 @@ RSpec.describe "Redis" do
         "new" => "ArgumentError", "new(1)" => "TypeError", "new(nil)" => "TypeError",
         "new('redis://h', 5)" => "TypeError", "new('redis://h', {}, {})" => "ArgumentError",
         "new('redis://h', ping: -1)" => "ArgumentError", "new('redis://h', ping: 'x')" => "ArgumentError",
+        "new('redis://h', tls: Iodine::TLS.new)" => "ArgumentError", "new('rediss://h', tls: 1)" => "TypeError",
         "new('redis://h', pong: 1)" => "ArgumentError", "new('redis://h', timeout: Float::NAN)" => "ArgumentError",
         "new('x' * 4097)" => "Redis URL too long.", "new('http://h')" => "ArgumentError",
         "new('redis://:secret@h:port')" => "ArgumentError", "new('redis://h', { ping: 5 })" => "Redis",

@@ -88,11 +88,13 @@ module Iodine
         ping = PING if ping.zero?
         timeout = number(:timeout, options[:timeout] || [ping, TIMEOUT].min)
         pending = number(:max_pending, options[:max_pending] || MAX_PENDING)
-        [url, ping.to_f, timeout.to_f, (pending * (1 << 20)).to_i, encryption(options[:tls])]
+        [url, ping.to_f, timeout.to_f, (pending * (1 << 20)).to_i, encryption(url, options[:tls])]
       end
 
-      def encryption(tls)
+      # Whoever gives one means that nothing is to be sent in the clear.
+      def encryption(url, tls)
         raise TypeError, "tls must be an Iodine::TLS, got #{tls.inspect}" unless tls.nil? || tls.is_a?(TLS)
+        raise ArgumentError, "tls: is for URLs that begin with rediss://" if tls && !url.match?(%r{\Arediss://}i)
 
         tls&.send(:settings)
       end
