@@ -21,6 +21,13 @@ module Iodine
       end
     end
 
+    # Runs the block, which is the user's code at +place+. What it raises is logged and goes no further.
+    def self.guard(place)
+      yield
+    rescue Exception => e # rubocop:disable Lint/RescueException
+      report(e, "#{place} raised")
+    end
+
     # Logs an exception that the user's code raised at +place+.
     def self.report(exception, place)
       backtrace = exception.backtrace || []

@@ -87,7 +87,7 @@ module Iodine
         # Runs a task. Called by the reactor's threads, as are the following.
         def run_task(number)
           block = @lock.synchronize { @tasks.delete(number) }
-          guard("a task") { block.call } if block
+          Base.guard("a task") { block.call } if block
         end
 
         # Runs a timer's block, and sets the timer again unless it has done its repetitions.
@@ -95,7 +95,7 @@ module Iodine
           timer = @lock.synchronize { @timers[number] }
           return unless timer
 
-          guard("a timer") { timer.block.call }
+          Base.guard("a timer") { timer.block.call }
           if timer.left == 1
             @lock.synchronize { @timers.delete(number) }
           else
@@ -107,7 +107,7 @@ module Iodine
         # Runs the idle callbacks, each of them once.
         def idle
           blocks = @lock.synchronize { @idle.tap { @idle = [] } }
-          blocks.each { |block| guard("an on_idle callback") { block.call } }
+          blocks.each { |block| Base.guard("an on_idle callback") { block.call } }
         end
 
         private
@@ -123,12 +123,6 @@ module Iodine
           raise RangeError, "milliseconds must not be negative" if milliseconds.negative?
 
           [milliseconds, MAX_INTERVAL].min
-        end
-
-        def guard(place)
-          yield
-        rescue Exception => e # rubocop:disable Lint/RescueException
-          Base.report(e, "#{place} raised")
         end
       end
     end

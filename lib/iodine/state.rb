@@ -25,15 +25,7 @@ module Iodine
         def reach(state)
           callbacks = @callbacks.fetch(state).dup
           callbacks.reverse! if REVERSED.include?(state)
-          callbacks.each { |callback| call(callback, state) }
-        end
-
-        private
-
-        def call(callback, state)
-          callback.call
-        rescue Exception => e # rubocop:disable Lint/RescueException
-          Base.report(e, "a callback of on_state(:#{state}) raised")
+          callbacks.each { |callback| Base.guard("a callback of on_state(:#{state})") { callback.call } }
         end
       end
     end

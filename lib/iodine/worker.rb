@@ -122,8 +122,8 @@ module Iodine
 
       # Ends the threads: those that run the application still have had their time.
       def leave_threads
-        deadline = Process.clock_gettime(Process::CLOCK_MONOTONIC) + LAST_CALL
-        @pool.each { |thread| thread.join([deadline - Process.clock_gettime(Process::CLOCK_MONOTONIC), 0].max) }
+        deadline = Base.now + LAST_CALL
+        @pool.each { |thread| thread.join([deadline - Base.now, 0].max) }
         late = @pool.select(&:alive?)
         return if late.empty?
 

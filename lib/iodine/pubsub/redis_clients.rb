@@ -85,9 +85,7 @@ module Iodine
         end
 
         def call(block, reply)
-          block.call(reply)
-        rescue Exception => e # rubocop:disable Lint/RescueException
-          Base.report(e, "a block of a Redis command raised")
+          Base.guard("a block of a Redis command") { block.call(reply) }
         end
 
         # At the end of the process: sends what waits, and lets the blocks of what was answered be called.
