@@ -3,6 +3,7 @@
 //! A turn: poll, accept and read, carry out commands, look at the alarms, write each touched connection once, hand the
 //! jobs over. Nothing in a turn waits but the poll. Who runs the turns is the business of [`leader`].
 
+mod accept;
 mod dials;
 pub mod leader;
 mod publish;
@@ -21,18 +22,17 @@ use mio::net::UnixStream;
 use mio::{Events, Poll, Token, Waker};
 use slab::Slab;
 
-use crate::client::{self, Client, Event as ClientEvent, broken};
+use crate::client::{Client, Event as ClientEvent, broken};
 use crate::connection::gate::Gate;
-use crate::connection::http::Http;
-use crate::connection::{Choices, Connection, Greeting, Protocol, Turn, Verdict};
+use crate::connection::{Connection, Greeting, Protocol, Turn, Verdict};
 use crate::exchange::Exchange;
 use crate::handle::{Command, Drain, Handle};
 use crate::jobs::{Job, JobQueue};
 use crate::metrics::Sheet;
-use crate::net::Listener;
 use crate::net::socket::Socket;
 use crate::net::stream::Stream;
-use crate::settings::{Alternative, ListenerSettings, RawSettings, WriteLimits};
+use crate::settings::WriteLimits;
+use accept::Accepting;
 use dials::{DIALS, Dialed, Dials};
 use publish::Hub;
 use timer::{Alarm, Alarms};
@@ -44,12 +44,6 @@ pub use timer::TimerId;
 /// One read takes at most this much.
 const READ_BUFFER: usize = 64 << 10;
 const EVENTS: usize = 1024;
-/// Connections accepted from one listener before other work has its turn.
-const ACCEPTED_AT_ONCE: usize = 64;
-/// How long a listener rests when the process has no descriptor left.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
-/// How long it is not said again that no descriptor is left: that comes and goes with each connection.
-const SAID_AGAIN: Duration = Duration::from_secs(60);
 /// After this long without a job taken, threads that are at work count as blocked and others are woken.
 const ROUSE: Duration = Duration::from_millis(1);
 /// How long the head of a produced response waits for the first bytes of its body. Together they are one packet, and a
@@ -109,12 +103,6 @@ pub struct Reactor {
     roused: Instant,
     /// When it was last said that no descriptor is left.
     no_descriptor_logged: Option<Instant>,
-}
-
-struct Accepting {
-    listener: Listener,
-    /// Connections may wait: an edge-triggered event came and `accept` has not said "would block" since.
-    ready: bool,
 }
 
 impl Reactor {
@@ -314,66 +302,6 @@ impl Reactor {
         }
     }
 
-    fn accept(&mut self, index: usize) {
-        for _ in 0..ACCEPTED_AT_ONCE {
-            let Some(accepting) = self.listeners.get_mut(index).filter(|accepting| accepting.ready) else { return };
-            match accepting.listener.accept() {
-                Ok((stream, peer)) => {
-                    let listener = accepting.listener.id;
-                    let alternatives = accepting.listener.alternatives.clone();
-                    let opened = match &accepting.listener.settings {
-                        ListenerSettings::Http(settings) => {
-                            let http = Http::new(Arc::clone(settings), listener, peer);
-                            self.open_or_log(stream, |_, _| Protocol::Http(Box::new(http)))
-                        }
-                        &ListenerSettings::Raw(settings) => self.open_raw(stream, listener, settings),
-                    };
-                    self.offer(opened, alternatives);
-                }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => accepting.ready = false,
-                Err(error) if is_the_peers_fault(&error) => {}
-                Err(error) => {
-                    accepting.ready = false;
-                    self.put_off_accepting(&error);
-                }
-            }
-        }
-    }
-
-    /// Lets the peer of a new connection choose something else.
-    fn offer(&mut self, opened: Option<ConnectionId>, alternatives: Option<Arc<[Alternative]>>) {
-        if let (Some(id), Some(alternatives)) = (opened, alternatives)
-            && let Some(connection) = find(&mut self.connections, id)
-        {
-            connection.offer(Choices::new(alternatives, self.handle.clone()));
-        }
-    }
-
-    fn put_off_accepting(&mut self, error: &io::Error) {
-        let now = self.turn.now;
-        if self.no_descriptor_logged.is_none_or(|logged| now.duration_since(logged) > SAID_AGAIN) {
-            self.no_descriptor_logged = Some(now);
-            log::error!(
-                "cannot accept connections: {error}. {} are open; trying again every {ACCEPT_PAUSE:?}. \
-                 Raise the limit of open files (ulimit -n) if this goes on.",
-                self.connections.len()
-            );
-        }
-        self.alarms.set(self.turn.now + ACCEPT_PAUSE, Alarm::Accept);
-    }
-
-    fn open_raw(&mut self, stream: Stream, listener: usize, settings: RawSettings) -> Option<ConnectionId> {
-        let client = Client::new(self.handle.clone(), client::Protocol::Raw, settings.timeout, None);
-        // Who is told, and what that wants to know, turns out later.
-        client.want_drained(true);
-        let first = ClientEvent::Accepted(listener);
-        let is_handshaking = stream.is_handshaking();
-        self.open_or_log(stream, |id, turn| {
-            client.connect(id);
-            Protocol::raw(client, settings.writes, Greeting::of(first, is_handshaking), turn)
-        })
-    }
-
     fn open_or_log(
         &mut self,
         stream: Stream,
@@ -555,9 +483,7 @@ impl Reactor {
                 }
                 reactor.turn.exchanges.put(exchange);
             }),
-            None => {
-                self.refuse(&client, "");
-            }
+            None => self.refuse(&client, ""),
         }
     }
 
@@ -578,14 +504,6 @@ impl Reactor {
     fn review(&mut self, client: &Client) {
         if let Some(id) = client.connection() {
             self.touch(id);
-        }
-    }
-
-    fn listen(&mut self, mut listener: Listener) {
-        let token = Token(self.listeners.len() + 1);
-        match listener.register(self.poll.registry(), token) {
-            Ok(()) => self.listeners.push(Accepting { listener, ready: false }),
-            Err(error) => log::error!("a listening socket cannot be watched: {error}"),
         }
     }
 
@@ -796,21 +714,6 @@ fn set_alarm(connection: &mut Connection, alarms: &mut Alarms) {
         connection.alarm = Some(deadline);
         alarms.set(deadline, Alarm::Connection(connection.id));
     }
-}
-
-/// The connection was gone before it was accepted; the next one may be fine (accept(2)).
-fn is_the_peers_fault(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        io::ErrorKind::ConnectionAborted
-            | io::ErrorKind::ConnectionReset
-            | io::ErrorKind::Interrupted
-            | io::ErrorKind::TimedOut
-            | io::ErrorKind::HostUnreachable
-            | io::ErrorKind::NetworkUnreachable
-            | io::ErrorKind::NetworkDown
-            | io::ErrorKind::PermissionDenied
-    )
 }
 
 #[cfg(test)]
