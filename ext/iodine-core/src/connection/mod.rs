@@ -618,7 +618,7 @@ impl Connection {
     }
 
     /// It stays. What a turn has left unread raises no event, whether or not there is something to write as well.
-    fn kept(&mut self) -> Verdict {
+    fn kept(&self) -> Verdict {
         if self.readable && self.wants_input() { Verdict::Again } else { Verdict::Keep }
     }
 
