@@ -23,14 +23,20 @@ module Support
     # Waits until the text matches and returns the MatchData. Raises DeadlineError, with the text, when the stream
     # ends or +within+ seconds pass without a match.
     def wait_for(pattern, within: Waiting::DEADLINE)
+      wait_until(pattern.inspect, within: within) { |text| text.match(pattern) }
+    end
+
+    # Waits until the block, given the text, returns what is true, and returns that. Raises DeadlineError, with the
+    # text, when the stream ends or +within+ seconds pass before.
+    def wait_until(wanted, within: Waiting::DEADLINE)
       deadline = Waiting.monotonic + within
       @lock.synchronize do
         loop do
-          match = @text.dup.force_encoding(Encoding::UTF_8).scrub.match(pattern)
-          return match if match
+          found = yield @text.dup.force_encoding(Encoding::UTF_8).scrub
+          return found if found
 
           remaining = deadline - Waiting.monotonic
-          raise DeadlineError, "no #{pattern.inspect} in:\n#{@text}" if @ended || remaining <= 0
+          raise DeadlineError, "no #{wanted} in:\n#{@text}" if @ended || remaining <= 0
 
           @grown.wait(@lock, remaining)
         end

@@ -3,7 +3,7 @@
 module Support
   # A server under test: the real command, or a script that calls Iodine itself, in a child process.
   class Server
-    LISTENING = /^INFO: Listening on (?:port (?<port>\d+)|Unix Socket at (?<path>\S+))/
+    LISTENING = /^INFO: Listening on (?:port (?<port>\d+)|Unix Socket at (?<path>\S+))$/
 
     class << self
       # Starts the command with a rackup file: the name of a file in spec/apps, or rackup source.
@@ -44,8 +44,10 @@ module Support
     def initialize(command, dir: nil, env: {}, listeners: 1, **options)
       @dir = dir
       @process = ChildProcess.new(*command, env: env, **options)
-      process.wait_for_log(/(?:#{LISTENING}.*?){#{listeners}}$/m, within: 60)
-      listening = process.log.text.scan(LISTENING)
+      listening = process.log.wait_until("#{listeners} listeners", within: 60) do |text|
+        found = text.scan(LISTENING)
+        found if found.size >= listeners
+      end
       @ports = listening.filter_map { |port, _| port&.to_i }
       @paths = listening.filter_map(&:last)
     rescue DeadlineError
