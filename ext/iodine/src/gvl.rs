@@ -1,7 +1,7 @@
 //! Letting go of Ruby's global VM lock, and taking Ruby's interrupts.
 //!
-//! The only place that calls `rb_thread_call_without_gvl2`. Always with an unblock function, so that signals,
-//! `Thread#kill` and `Timeout` reach a thread that waits in Rust.
+//! The only place that calls `rb_thread_call_without_gvl2`. With an unblock function, so that signals, `Thread#kill` and
+//! `Timeout` reach a thread that waits in Rust; only [`uninterrupted`], whose work is bounded, has none.
 
 use std::cell::{RefCell, RefMut};
 use std::ffi::c_void;
@@ -36,6 +36,12 @@ where
         Ok(value) => Some(value),
         Err(panic) => resume_unwind(panic),
     }
+}
+
+/// Runs `work` to its end whatever is pending: what must not be left out, and takes a bounded time. Without the lock, unless
+/// an interrupt is there already.
+pub(crate) fn uninterrupted<T>(ruby: &Ruby, work: impl Fn() -> T) -> T {
+    without(ruby, &work, || ()).unwrap_or_else(&work)
 }
 
 /// Runs what Ruby has for this thread: trap handlers, `Thread#raise`, `Thread#kill`.

@@ -19,6 +19,7 @@ use magnus::{Error, RArray, RHash, RModule, Ruby, Value, function, method};
 use rustix::pipe::PipeFlags;
 
 use crate::attachment::Attachment;
+use crate::class;
 use crate::connection;
 use crate::dial::Dial;
 use crate::gvl;
@@ -114,7 +115,7 @@ impl Runtime {
     /// Sends what is left for other processes of the cluster, after the drain, for at most so many seconds.
     fn finish(ruby: &Ruby, this: &Self, seconds: f64) {
         let deadline = Instant::now() + duration(seconds);
-        gvl::without(ruby, || this.leadership.finish(deadline), || ());
+        gvl::uninterrupted(ruby, || this.leadership.finish(deadline));
     }
 
     /// Accepts connections on a socket for a Rack application. `others` are names for ALPN, and what is called for a
@@ -262,7 +263,7 @@ fn failed(error: &io::Error) -> State {
 }
 
 pub(crate) fn init(ruby: &Ruby, base: RModule) -> Result<(), Error> {
-    let class = base.define_class("Reactor", ruby.class_object())?;
+    let class = class::define::<Runtime>(ruby, base, "Reactor")?;
     class.define_singleton_method("new", function!(Runtime::new, 2))?;
     class.define_method("run", method!(Runtime::run, 0))?;
     class.define_method("pause", method!(Runtime::pause, 0))?;
