@@ -37,6 +37,15 @@ RSpec.describe "Threads" do
     server&.stop
   end
 
+  it "answer the first requests, however many come at once" do
+    5.times do
+      server = Support::Server.rackup("threads.ru", threads: 16)
+      expect(together(16) { server.get("/").status }).to all eq(200)
+    ensure
+      server&.stop
+    end
+  end
+
   it "run one request at a time with -t 1" do
     server = Support::Server.rackup("threads.ru", threads: 1)
     peers = Array.new(2) { server.connect.write(Support::Server.get("/second")) }

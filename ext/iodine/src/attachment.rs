@@ -10,6 +10,7 @@ use iodine_core::settings::WriteLimits;
 use magnus::prelude::*;
 use magnus::{Error, RModule, Ruby, Value, function, method};
 
+use crate::class;
 use crate::connection::{self, Handler};
 
 /// Holds a copy of the descriptor, so that the application may close its own.
@@ -54,7 +55,7 @@ impl Attachment {
 }
 
 pub(crate) fn init(ruby: &Ruby, base: RModule) -> Result<(), Error> {
-    let class = base.define_class("Attachment", ruby.class_object())?;
+    let class = class::define::<Attachment>(ruby, base, "Attachment")?;
     class.define_singleton_method("new", function!(Attachment::new, 1))?;
     class.define_method("forget", method!(Attachment::forget, 0))
 }

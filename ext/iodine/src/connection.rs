@@ -18,6 +18,7 @@ use magnus::typed_data::Obj;
 use magnus::value::{LazyId, Opaque};
 use magnus::{DataTypeFunctions, Error, RHash, RModule, RString, Ruby, StaticSymbol, TypedData, Value, gc, method};
 
+use crate::class;
 use crate::pubsub;
 use crate::rack::Applications;
 use crate::roots::{Root, SHARED_FROM, shared_bytes};
@@ -477,7 +478,7 @@ fn nothing_said() -> Close {
 const EVENTS_A_JOB: usize = 32;
 
 pub(crate) fn init(ruby: &Ruby, iodine: RModule) -> Result<(), Error> {
-    let class = iodine.define_class("Connection", ruby.class_object())?;
+    let class = class::define::<Connection>(ruby, iodine, "Connection")?;
     class.define_alloc_func::<Connection>();
     class.define_method("write", method!(Connection::write, -1))?;
     class.define_method("close", method!(Connection::close, -1))?;

@@ -20,6 +20,7 @@ use iodine_proto::websocket::ClientHandshake;
 use magnus::prelude::*;
 use magnus::{Error, RArray, RHash, RModule, RString, Ruby, Value, function};
 
+use crate::class;
 use crate::connection::{self, Handler};
 use crate::gvl;
 use crate::socket::{compression, number, write_limits};
@@ -202,7 +203,7 @@ fn not_opened(ruby: &Ruby, reason: &str) -> Error {
 }
 
 pub(crate) fn init(ruby: &Ruby, base: RModule) -> Result<(), Error> {
-    let class = base.define_class("Dial", ruby.class_object())?;
+    let class = class::define::<Dial>(ruby, base, "Dial")?;
     class.define_singleton_method("raw", function!(Dial::raw, 3))?;
     class.define_singleton_method("web_socket", function!(Dial::web_socket, 3))?;
     class.define_singleton_method("refuse", function!(Dial::refuse, 1))

@@ -15,6 +15,7 @@
 #![allow(missing_docs)]
 
 mod attachment;
+mod class;
 mod cli;
 mod connection;
 mod dial;

@@ -7,6 +7,7 @@ use iodine_core::pubsub::End;
 use magnus::prelude::*;
 use magnus::{Error, RModule, Ruby, function, method};
 
+use crate::class;
 use crate::runtime::Runtime;
 
 /// Both ends, until a process takes one of them and closes the other; the fork comes in between.
@@ -47,7 +48,7 @@ impl Link {
 }
 
 pub(crate) fn init(ruby: &Ruby, base: RModule) -> Result<(), Error> {
-    let class = base.define_class("Link", ruby.class_object())?;
+    let class = class::define::<Link>(ruby, base, "Link")?;
     class.define_singleton_method("new", function!(Link::new, 0))?;
     class.define_method("join_workers", method!(Link::join_workers, 1))?;
     class.define_method("join_master", method!(Link::join_master, 1))?;

@@ -16,6 +16,7 @@ use magnus::typed_data::Obj;
 use magnus::value::LazyId;
 use magnus::{Error, RArray, RModule, RString, Ruby, TypedData, Value, function};
 
+use crate::class;
 use crate::connection::Connection;
 use crate::gvl;
 use crate::roots::Root;
@@ -257,7 +258,7 @@ pub(crate) fn init(ruby: &Ruby, base: RModule) -> Result<(), Error> {
     module.define_singleton_method("native_publish", function!(publish, 3))?;
     module.define_singleton_method("native_subscribers", function!(subscribers, 1))?;
     module.define_singleton_method("native_channels", function!(channels, 0))?;
-    let attachment = module.define_class("Attachment", ruby.class_object())?;
+    let attachment = class::define::<Attachment>(ruby, module, "Attachment")?;
     attachment.define_singleton_method("new", function!(Attachment::new, 1))?;
     attachment.define_method("end", magnus::method!(Attachment::end, 0))?;
     attachment.define_method("reset", magnus::method!(Attachment::reset, 0))

@@ -11,6 +11,7 @@ use iodine_core::pubsub::redis::{Arrival, RedisEngine, Reply, Server, Settings, 
 use magnus::prelude::*;
 use magnus::{Error, ExceptionClass, IntoValue, RArray, RClass, RModule, RString, Ruby, Value, function, method};
 
+use crate::class;
 use crate::gvl;
 use crate::pubsub::{Attachment, process};
 use crate::roots::Root;
@@ -150,8 +151,8 @@ impl RedisClient {
     /// Ends the engine's thread for the time of a fork.
     fn pause(ruby: &Ruby, this: &Self) {
         if let Some(engine) = this.engine() {
-            // There is nothing to interrupt: a turn of the thread is short, but for the look-up of a name.
-            gvl::without(ruby, || engine.pause(), || ());
+            // A turn of the thread is short, but for the look-up of a name.
+            gvl::uninterrupted(ruby, || engine.pause());
         }
     }
 
@@ -174,7 +175,7 @@ impl RedisClient {
     fn stop(ruby: &Ruby, this: &Self, seconds: f64) {
         if let Some(engine) = this.engine() {
             let within = Duration::try_from_secs_f64(seconds).unwrap_or_default();
-            gvl::without(ruby, || engine.stop(within), || ());
+            gvl::uninterrupted(ruby, || engine.stop(within));
         }
         if let Some(seat) = this.taken() {
             seat.answers.close();
@@ -312,7 +313,7 @@ fn error_class(ruby: &Ruby) -> Result<ExceptionClass, Error> {
 }
 
 pub(crate) fn init(ruby: &Ruby, base: RModule) -> Result<(), Error> {
-    let class = base.define_class("RedisClient", ruby.class_object())?;
+    let class = class::define::<RedisClient>(ruby, base, "RedisClient")?;
     class.define_singleton_method("new", function!(RedisClient::new, 5))?;
     class.define_method("url", method!(RedisClient::url, 0))?;
     class.define_method("start", method!(RedisClient::start, 0))?;

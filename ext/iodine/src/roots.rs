@@ -9,6 +9,8 @@ use magnus::rb_sys::{AsRawValue, FromRawValue};
 use magnus::{DataTypeFunctions, Error, RModule, RString, Ruby, TypedData, Value, gc};
 use slab::Slab;
 
+use crate::class;
+
 static KEPT: Mutex<Slab<rb_sys::VALUE>> = Mutex::new(Slab::new());
 
 /// Never held across a call into Ruby, so the collector, which takes it in `mark`, cannot meet its own thread here.
@@ -75,7 +77,7 @@ impl DataTypeFunctions for Roots {
 }
 
 pub(crate) fn init(ruby: &Ruby, base: RModule) -> Result<(), Error> {
-    let class = base.define_class("Roots", ruby.class_object())?;
+    let class = class::define::<Roots>(ruby, base, "Roots")?;
     class.undef_default_alloc_func();
     ruby.gc_register_mark_object(ruby.obj_wrap(Roots));
     Ok(())

@@ -20,6 +20,7 @@ use iodine_proto::websocket::DeflateSettings;
 use magnus::prelude::*;
 use magnus::{Error, RHash, RModule, Ruby, StaticSymbol, TryConvert, Value, function, method};
 
+use crate::class;
 use crate::tls::{self, Tls};
 
 /// For ALPN (RFC 7301, 6). A client that offers neither, but others, is refused.
@@ -323,7 +324,7 @@ fn scheme(ruby: &Ruby, url: String) -> Result<(Option<StaticSymbol>, bool), Erro
 }
 
 pub(crate) fn init(ruby: &Ruby, base: RModule) -> Result<(), Error> {
-    let class = base.define_class("Socket", ruby.class_object())?;
+    let class = class::define::<Socket>(ruby, base, "Socket")?;
     class.define_singleton_method("bind", function!(Socket::bind, 4))?;
     class.define_singleton_method("bind_raw", function!(Socket::bind_raw, 4))?;
     class.define_singleton_method("target", function!(Socket::target, 1))?;

@@ -7,6 +7,8 @@ use iodine_core::net::tls::{CertificateSource, Password, SelfSigned, TlsClient, 
 use magnus::prelude::*;
 use magnus::{Error, ExceptionClass, RClass, RModule, Ruby, function, method};
 
+use crate::class;
+
 #[derive(Default)]
 #[magnus::wrap(class = "Iodine::Base::TLSSettings", free_immediately)]
 pub(crate) struct Tls {
@@ -136,7 +138,7 @@ fn wrong(ruby: &Ruby, error: &TlsError) -> Error {
 }
 
 pub(crate) fn init(ruby: &Ruby, base: RModule) -> Result<(), Error> {
-    let class = base.define_class("TLSSettings", ruby.class_object())?;
+    let class = class::define::<Tls>(ruby, base, "TLSSettings")?;
     class.define_singleton_method("new", function!(Tls::new, 0))?;
     class.define_method("add_files", method!(Tls::add_files, 4))?;
     class.define_method("add_self_signed", method!(Tls::add_self_signed, 1))?;

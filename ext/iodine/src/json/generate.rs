@@ -11,6 +11,7 @@ use magnus::value::{LazyId, Qfalse, Qtrue};
 use magnus::{Error, Fixnum, Float, RArray, RClass, RHash, RModule, RString, Ruby, Symbol, Value, function, method};
 
 use super::text::Escapes;
+use crate::class;
 
 /// How documents are written.
 #[magnus::wrap(class = "Iodine::Base::JSON::Format", free_immediately)]
@@ -305,7 +306,7 @@ fn stack_is_low(_ruby: &Ruby) -> bool {
 const SHORT: std::ops::Range<f64> = 1e-4..1e14;
 
 pub(super) fn init(ruby: &Ruby, module: RModule) -> Result<(), Error> {
-    let class = module.define_class("Format", ruby.class_object())?;
+    let class = class::define::<Format>(ruby, module, "Format")?;
     class.undef_default_alloc_func();
     class.define_singleton_method("new", function!(Format::new, 1))?;
     class.define_method("generate", method!(Format::generate, 2))

@@ -10,6 +10,7 @@ use magnus::typed_data::Obj;
 use magnus::{DataTypeFunctions, Error, IntoValue, RModule, RString, Ruby, TypedData, Value, function, gc, method};
 
 use super::names::Names;
+use crate::class;
 
 /// What parsing keeps from one document to the next.
 #[derive(TypedData)]
@@ -235,9 +236,9 @@ fn number(ruby: &Ruby, json: &mut Jiter, first: Peek) -> Result<Value, Failure> 
 }
 
 pub(super) fn init(ruby: &Ruby, module: RModule) -> Result<(), Error> {
-    let stack = module.define_class("Stack", ruby.class_object())?;
+    let stack = class::define::<Stack>(ruby, module, "Stack")?;
     stack.undef_default_alloc_func();
-    let parser = module.define_class("Parser", ruby.class_object())?;
+    let parser = class::define::<Parser>(ruby, module, "Parser")?;
     parser.undef_default_alloc_func();
     parser.define_singleton_method("new", function!(Parser::new, 0))?;
     parser.define_method("parse", method!(Parser::parse, 4))

@@ -17,6 +17,7 @@ use magnus::prelude::*;
 use magnus::r_hash::ForEach;
 use magnus::{Error, RHash, RModule, RString, Ruby, Value, function, method};
 
+use crate::class;
 use crate::gvl::GvlCell;
 use data::Data;
 use files::Files;
@@ -128,7 +129,7 @@ fn error_of(ruby: &Ruby, failure: Failure) -> Error {
 
 pub(crate) fn init(ruby: &Ruby, base: RModule) -> Result<(), Error> {
     rendering::init(ruby, base)?;
-    let class = base.define_class("Template", ruby.class_object())?;
+    let class = class::define::<Page>(ruby, base, "Template")?;
     class.undef_default_alloc_func();
     class.define_singleton_method("compile", function!(Page::compile, 3))?;
     class.define_method("render", method!(Page::render, 1))?;

@@ -8,6 +8,7 @@ use magnus::rb_sys::{AsRawValue, FromRawValue};
 use magnus::typed_data::Obj;
 use magnus::{DataTypeFunctions, Error, RModule, RString, Ruby, TypedData, Value, gc};
 
+use crate::class;
 use crate::roots::Root;
 use crate::worker::report;
 
@@ -106,6 +107,6 @@ impl DataTypeFunctions for Held {
 }
 
 pub(super) fn init(ruby: &Ruby, base: RModule) -> Result<(), Error> {
-    base.define_class("Held", ruby.class_object())?.undef_default_alloc_func();
+    class::define::<Held>(ruby, base, "Held")?.undef_default_alloc_func();
     Ok(())
 }

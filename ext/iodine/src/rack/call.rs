@@ -13,6 +13,7 @@ use magnus::{DataTypeFunctions, Error, RHash, RModule, Ruby, TypedData, Value, g
 
 use super::hijack::{IO_KEY, io_of, take_socket};
 use super::response::{each_line, write_line};
+use crate::class;
 
 /// What stands in `rack.hijack` and in `rack.early_hints`: one object for both, because every request needs them and
 /// hardly any uses them. Without an argument `call` hijacks, with a Hash it sends early hints.
@@ -115,7 +116,7 @@ impl Call {
 }
 
 pub(super) fn init(ruby: &Ruby, base: RModule) -> Result<(), Error> {
-    let class = base.define_class("Call", ruby.class_object())?;
+    let class = class::define::<Call>(ruby, base, "Call")?;
     class.undef_default_alloc_func();
     class.define_method("call", method!(Call::call, -1))
 }

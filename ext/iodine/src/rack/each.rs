@@ -8,6 +8,8 @@ use magnus::rb_sys::{AsRawValue, FromRawValue, protect, resume_error};
 use magnus::typed_data::Obj;
 use magnus::{Error, RModule, Ruby, Value};
 
+use crate::class;
+
 /// What the block does with the first argument of a yield.
 type Block<'a> = &'a mut dyn FnMut(&Ruby, Value) -> Result<(), Error>;
 
@@ -100,7 +102,7 @@ unsafe extern "C" fn yielded(
 }
 
 pub(super) fn init(ruby: &Ruby, base: RModule) -> Result<(), Error> {
-    let class = base.define_class("Yielder", ruby.class_object())?;
+    let class = class::define::<Yielder>(ruby, base, "Yielder")?;
     class.undef_default_alloc_func();
     Ok(())
 }

@@ -9,6 +9,8 @@ use magnus::scan_args::scan_args;
 use magnus::value::Opaque;
 use magnus::{Error, RModule, RString, Ruby, Value, method};
 
+use crate::class;
+
 /// Bytes read at a time while looking for the end of a line.
 const LINE_CHUNK: usize = 8 << 10;
 
@@ -184,7 +186,7 @@ fn lock(reader: &Mutex<Reader>) -> MutexGuard<'_, Reader> {
 }
 
 pub(super) fn init(ruby: &Ruby, base: RModule) -> Result<(), Error> {
-    let class = base.define_class("RackIO", ruby.class_object())?;
+    let class = class::define::<RackIO>(ruby, base, "RackIO")?;
     class.undef_default_alloc_func();
     class.define_method("read", method!(RackIO::read, -1))?;
     class.define_method("gets", method!(RackIO::gets, 0))?;

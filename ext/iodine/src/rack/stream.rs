@@ -12,6 +12,7 @@ use magnus::{DataTypeFunctions, Error, RModule, RString, Ruby, TypedData, Value,
 use super::body::{Writer, wait_for_room};
 use super::input::Input;
 use super::response::break_off;
+use crate::class;
 
 /// The application may hand it to another thread and return: the response ends when the stream is closed, or when the
 /// application has lost it.
@@ -138,7 +139,7 @@ fn epipe(ruby: &Ruby) -> Result<magnus::ExceptionClass, Error> {
 }
 
 pub(super) fn init(ruby: &Ruby, base: RModule) -> Result<(), Error> {
-    let class = base.define_class("Stream", ruby.class_object())?;
+    let class = class::define::<BodyStream>(ruby, base, "Stream")?;
     class.undef_default_alloc_func();
     class.define_method("write", method!(BodyStream::write, 1))?;
     class.define_method("<<", method!(BodyStream::append, 1))?;
