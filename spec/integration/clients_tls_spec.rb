@@ -133,6 +133,50 @@ RSpec.describe "Iodine.connect through TLS" do
     end
   end
 
+  describe "to a server that does not finish the handshake" do
+    # Whoever connects is told of the end at the time that the options set, and not at a default.
+    patient = <<~RUBY
+      require "iodine"
+      require "json"
+      module Told
+        def self.on_open(_client) = puts("open")
+        def self.on_close(client) = puts("close \#{client&.close_reason.inspect}").then { Iodine.stop }
+      end
+      Iodine.threads = Iodine.workers = 1
+      Iodine.connect(handler: Told, tls: Iodine::TLS.new.trust(ARGV[1]), **JSON.parse(ARGV[0], symbolize_names: true))
+      Iodine.start
+    RUBY
+    # One says nothing, the other begins with an endless record.
+    servers = {
+      "silent" => ->(peer) { peer.read_to_end },
+      "slow" => lambda do |peer|
+        peer.write("\x16\x03\x03\x3f\xff\x02\x00\x3f\x00")
+        100.times { peer.write("\0") && sleep(0.05) }
+      rescue Errno::EPIPE, Errno::ECONNRESET
+        nil
+      end
+    }
+    waits = {
+      { url: "tls://localhost", connect_timeout: 0.5 } => "nil", { url: "tls://localhost", ping: 1 } => "nil",
+      { url: "wss://localhost", connect_timeout: 0.5 } => /not finished in time/,
+      { url: "wss://localhost", handshake_timeout: 0.5 } => /not finished in time/
+    }
+    servers.each do |kind, serve|
+      it "gives up in time when that is #{kind}, and says why" do
+        Support::FakeServer.use(serve) do |server|
+          waits.each do |options, reason|
+            options = { **options, url: "#{options[:url]}:#{server.port}" }
+            process = nil
+            took = seconds { process = Support::ChildProcess.run_ruby(patient, options.to_json, file("root.crt")) }
+            expect(took).to be < 8
+            expect(process.out.text).to match(/\Aclose #{reason.is_a?(Regexp) ? /".*#{reason}.*"/ : reason}\n\z/)
+            expect(process.log.text).to match(/no \w+ was opened: the TLS handshake was not finished in time/)
+          end
+        end
+      end
+    end
+  end
+
   it "raises for what is no Iodine::TLS" do
     process = Support::ChildProcess.run_ruby(<<~RUBY)
       require "iodine"

@@ -64,6 +64,18 @@ RSpec.describe "Redis over TLS" do
     end
   end
 
+  it "is given up when it does not finish the handshake within the timeout" do
+    Support::FakeServer.use(->(peer) { peer.read_to_end }) do |silent|
+      secure = @secure_port
+      @secure_port = silent.port
+      listen(".trust(\"#{@folder}/root.crt\")") do |process|
+        process.wait_for_log(%r{WARNING: Redis at rediss://localhost:\d+/0 cannot be used: it has not answered for 2 s})
+      end
+    ensure
+      @secure_port = secure
+    end
+  end
+
   it "is not used on a port for plain connections" do
     secure = @secure_port
     @secure_port = redis.port

@@ -23,7 +23,7 @@ use magnus::{Error, RArray, RHash, RModule, RString, Ruby, Value, function};
 use crate::class;
 use crate::connection::{self, Handler};
 use crate::gvl;
-use crate::socket::{compression, number, write_limits};
+use crate::socket::{compression, number, time, write_limits};
 use crate::tls::Tls;
 
 /// Where to, and how. The name is resolved, and the request of a WebSocket written.
@@ -72,8 +72,8 @@ impl Dial {
     ) -> Result<Self, Error> {
         let plan = Plan {
             remotes: resolve(ruby, address)?,
-            timeout: seconds(ruby, given, "connect_timeout")?.unwrap_or(TIMEOUT),
-            ping: seconds(ruby, given, "ping")?.unwrap_or(Duration::ZERO),
+            timeout: time(ruby, given, "connect_timeout")?.unwrap_or(TIMEOUT),
+            ping: number(ruby, given, "ping")?.map_or(Duration::ZERO, Duration::from_secs),
             writes: write_limits(ruby, given)?,
             tls: match tls {
                 Some(tls) => Some((tls.client(ruby)?, name_of(ruby, address)?)),
@@ -151,7 +151,7 @@ fn handshake(ruby: &Ruby, target: &str, host: &str, given: RHash) -> Result<Hand
     let max_message = number(ruby, given, "max_msg")?.map_or(HttpSettings::default().max_message, |kibibytes| {
         usize::try_from(kibibytes.saturating_mul(1 << 10)).unwrap_or(usize::MAX)
     });
-    let timeout = seconds(ruby, given, "handshake_timeout")?.unwrap_or(TIMEOUT);
+    let timeout = time(ruby, given, "handshake_timeout")?.unwrap_or(TIMEOUT);
     Ok(Handshake { codec, request, timeout, max_message })
 }
 
@@ -171,10 +171,6 @@ type Field = (Vec<u8>, Vec<u8>);
 
 fn text(ruby: &Ruby, given: RHash, name: &str) -> Result<Option<String>, Error> {
     given.get(ruby.to_symbol(name)).filter(|value| !value.is_nil()).map(String::try_convert).transpose()
-}
-
-fn seconds(ruby: &Ruby, given: RHash, name: &str) -> Result<Option<Duration>, Error> {
-    Ok(number(ruby, given, name)?.map(Duration::from_secs))
 }
 
 /// Asks the resolver on a thread of its own, so that a signal, `Thread#kill` or `Timeout` ends the wait.

@@ -167,7 +167,9 @@ fn secured(ruby: &Ruby, tls: Option<&Tls>, protocols: &[&str], given: RHash) -> 
     let Some(tls) = tls else { return Ok(None) };
     let mut settings = tls.settings();
     settings.protocols.splice(..0, protocols.iter().map(|name| name.as_bytes().to_vec()));
-    set_time(ruby, given, "tls_timeout", &mut settings.handshake_timeout)?;
+    if let Some(timeout) = time(ruby, given, "tls_timeout")? {
+        settings.handshake_timeout = timeout;
+    }
     tls::server(ruby, settings).map(Some)
 }
 
@@ -221,9 +223,31 @@ fn set_max_pending(ruby: &Ruby, given: RHash, field: &mut usize) -> Result<(), E
     Ok(())
 }
 
+/// A number of seconds, whole or not. `None` for nil and 0.
+///
+/// # Errors
+/// `TypeError` for what is no number, `RangeError` for one that is no time to wait.
+pub(crate) fn time(ruby: &Ruby, given: RHash, name: &str) -> Result<Option<Duration>, Error> {
+    let Some(value) = given.get(ruby.to_symbol(name)).filter(|value| !value.is_nil()) else { return Ok(None) };
+    if !value.is_kind_of(ruby.class_numeric()) {
+        let message = format!("{name} must be a number of seconds, got {}", value.inspect());
+        return Err(Error::new(ruby.exception_type_error(), message));
+    }
+    match Duration::try_from_secs_f64(f64::try_convert(value)?) {
+        Ok(time) => Ok(Some(time.min(LONGEST)).filter(|time| !time.is_zero())),
+        Err(_) => {
+            let message = format!("{name} must be a time to wait, got {}", value.inspect());
+            Err(Error::new(ruby.exception_range_error(), message))
+        }
+    }
+}
+
+/// A hundred years. The clock cannot count much further.
+const LONGEST: Duration = Duration::from_secs(100 * 366 * 86_400);
+
 fn set_time(ruby: &Ruby, given: RHash, name: &str, field: &mut Duration) -> Result<(), Error> {
     if let Some(seconds) = number(ruby, given, name)? {
-        *field = Duration::from_secs(seconds);
+        *field = Duration::from_secs(seconds).min(LONGEST);
     }
     Ok(())
 }

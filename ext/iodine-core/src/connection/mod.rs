@@ -489,7 +489,7 @@ impl Connection {
         }
         if self.handshake.is_some() {
             log::debug!("a peer took too long for its TLS handshake");
-            self.protocol.end_of_decryption("the TLS handshake took too long", turn);
+            self.protocol.end_of_decryption("the TLS handshake was not finished in time", turn);
             return Verdict::Close;
         }
         if !self.out.is_empty() || self.stream.wants_write() {

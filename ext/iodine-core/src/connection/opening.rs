@@ -16,7 +16,7 @@ pub struct Handshake {
     pub codec: ClientHandshake,
     /// The bytes of the request.
     pub request: Vec<u8>,
-    /// How long the server has to answer.
+    /// How long the server has to answer, and before that to finish its TLS handshake.
     pub timeout: Duration,
     /// As `HttpSettings::max_message`.
     pub max_message: usize,

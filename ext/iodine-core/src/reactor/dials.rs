@@ -20,7 +20,8 @@ use crate::settings::WriteLimits;
 pub struct Connect {
     /// Where to; tried in turn until one takes the connection.
     pub remotes: Vec<Remote>,
-    /// How long that may take for all of them. Each has its share of what is left.
+    /// How long that may take for all of them, and for the TLS handshake with the one that does. Each has its share of
+    /// what is left.
     pub timeout: Duration,
     /// Whom the connection is for.
     pub client: Client,
@@ -57,8 +58,8 @@ struct Attempt {
 pub(super) enum Dialed {
     /// Look at this number again at that time, or when there is an event.
     Wait(usize, Instant),
-    /// It stands. The socket is not watched.
-    Connected(Box<Connect>, Socket),
+    /// It stands, and what is left to agree on should be by then. The socket is not watched.
+    Connected(Box<Connect>, Socket, Instant),
     /// No place has taken the connection; why not the last one.
     Failed(Box<Connect>, String),
     /// It is over already.
@@ -93,7 +94,10 @@ impl Dials {
             log::debug!("a socket could not be taken out of the poll: {error}");
         }
         match connected {
-            Ok(true) => return Dialed::Connected(self.0.remove(number).connect, attempt.socket),
+            Ok(true) => {
+                let Dial { connect, ends_at, .. } = self.0.remove(number);
+                return Dialed::Connected(connect, attempt.socket, ends_at);
+            }
             Ok(false) => dial.note(&attempt.remote, &"no answer in time"),
             Err(error) => dial.note(&attempt.remote, &error),
         }

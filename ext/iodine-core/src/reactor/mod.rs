@@ -355,7 +355,7 @@ impl Reactor {
     fn go_on(&mut self, dialed: Dialed) {
         match dialed {
             Dialed::Wait(number, until) => self.alarms.set(until, Alarm::Dial(number)),
-            Dialed::Connected(connect, socket) => self.open_connected(*connect, socket),
+            Dialed::Connected(connect, socket, ends_at) => self.open_connected(*connect, socket, ends_at),
             Dialed::Failed(connect, reason) => {
                 log::info!("could not connect to {reason}");
                 self.refuse(&connect.client, &reason);
@@ -364,12 +364,17 @@ impl Reactor {
         }
     }
 
-    fn open_connected(&mut self, connect: Connect, socket: Socket) {
+    fn open_connected(&mut self, connect: Connect, socket: Socket, ends_at: Instant) {
         let Connect { client, writes, tls, mut handshake, .. } = connect;
         let request = handshake.as_mut().map(|handshake| std::mem::take(&mut handshake.request)).unwrap_or_default();
         let stream = match tls {
             None => Ok(Stream::Plain(socket)),
-            Some((tls, host)) => tls.connect(socket, &host).map(Stream::from).map_err(io::Error::other),
+            Some((tls, host)) => {
+                let left = ends_at.saturating_duration_since(self.turn.now);
+                // That of a WebSocket's handshake is from now on.
+                let within = handshake.as_ref().map_or(left, |handshake| left.min(handshake.timeout));
+                tls.connect(socket, &host, within).map(Stream::from).map_err(io::Error::other)
+            }
         };
         let opened = stream.and_then(|stream| {
             let is_handshaking = stream.is_handshaking();

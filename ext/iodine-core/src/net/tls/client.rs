@@ -19,7 +19,6 @@ use crate::net::socket::Socket;
 /// TLS for connections to others. Sessions with the same server are resumed.
 pub struct TlsClient {
     config: Arc<ClientConfig>,
-    handshake_timeout: Duration,
 }
 
 impl TlsClient {
@@ -28,7 +27,7 @@ impl TlsClient {
     /// # Errors
     /// What is wrong with which file.
     pub fn new(settings: &TlsSettings) -> Result<Self, TlsError> {
-        Ok(Self { config: Arc::new(configure(settings)?), handshake_timeout: settings.handshake_timeout })
+        Ok(Self { config: Arc::new(configure(settings)?) })
     }
 
     /// For who brings a socket of their own, and waits for it.
@@ -37,14 +36,14 @@ impl TlsClient {
     }
 
     /// Begins a handshake on a socket that is connected to `host`, a name or an IP address, which the certificate of the
-    /// server has to be for.
+    /// server has to be for. It may take as long as `within`.
     ///
     /// # Errors
     /// When the host cannot be a name in a certificate.
-    pub(crate) fn connect(&self, socket: Socket, host: &str) -> Result<Session, TlsError> {
+    pub(crate) fn connect(&self, socket: Socket, host: &str, within: Duration) -> Result<Session, TlsError> {
         let session = ClientConnection::new(self.config(), server_name(host)?)
             .map_err(|error| TlsError::Refused(error.to_string()))?;
-        Ok(Session::new(socket, session.into(), self.handshake_timeout))
+        Ok(Session::new(socket, session.into(), within))
     }
 }
 

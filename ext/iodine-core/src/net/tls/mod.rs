@@ -50,7 +50,8 @@ pub struct TlsSettings {
     pub protocols: Vec<Vec<u8>>,
     /// Whether a client verifies who answers. Default yes.
     pub verify: bool,
-    /// From the connection to the end of its handshake. Default 10 s; then the connection is closed.
+    /// From the connection of a client to the end of its handshake. Default 10 s; then the connection is closed. Who
+    /// connects to others says each time how long that may take.
     pub handshake_timeout: Duration,
 }
 

@@ -42,11 +42,14 @@ fn socket(stream: UnixStream) -> Socket {
     mio::net::UnixStream::from_std(stream).into()
 }
 
+/// No handshake here takes as long.
+const LONG: Duration = Duration::from_secs(60);
+
 /// A server and a client that are connected, and have not said anything yet.
 fn pair(server: TlsSettings, client: &TlsSettings, host: &str) -> (Session, Session) {
     let (here, there) = UnixStream::pair().unwrap();
     let server = TlsServer::new(server).unwrap().accept(socket(here)).unwrap();
-    let client = TlsClient::new(client).unwrap().connect(socket(there), host).unwrap();
+    let client = TlsClient::new(client).unwrap().connect(socket(there), host, LONG).unwrap();
     (server, client)
 }
 
@@ -143,7 +146,7 @@ fn ciphertext_may_come_byte_by_byte() {
     let server = files.server(&root.issue(&["a.test"], Validity::Now));
     let mut server = TlsServer::new(server).unwrap().accept(socket(here)).unwrap();
     let client = TlsClient::new(&files.client(&root.certificate())).unwrap();
-    let mut client = client.connect(socket(there), "a.test").unwrap();
+    let mut client = client.connect(socket(there), "a.test", LONG).unwrap();
     for stream in [&wire, &end] {
         stream.set_nonblocking(true).unwrap();
     }
@@ -305,7 +308,7 @@ fn files_are_read_again_and_bad_ones_change_nothing() {
     let meet = |host| {
         let (here, there) = UnixStream::pair().unwrap();
         let (mut server, mut client) =
-            (server.accept(socket(here)).unwrap(), client.connect(socket(there), host).unwrap());
+            (server.accept(socket(here)).unwrap(), client.connect(socket(there), host, LONG).unwrap());
         shake_hands(&mut server, &mut client)
     };
     meet("a.test").unwrap();

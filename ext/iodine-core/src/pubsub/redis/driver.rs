@@ -127,10 +127,10 @@ impl Driver {
     }
 
     fn connect(&mut self, now: Instant) {
-        if let Err(failure) = self.commands.connect(&self.server, self.poll.registry(), now) {
+        if let Err(failure) = self.commands.connect(&self.server, self.settings.timeout, self.poll.registry(), now) {
             self.lose_commands(&failure, now);
         }
-        if let Err(failure) = self.listening.connect(&self.server, self.poll.registry(), now) {
+        if let Err(failure) = self.listening.connect(&self.server, self.settings.timeout, self.poll.registry(), now) {
             self.lose_messages(&failure, now);
         }
     }

@@ -59,11 +59,17 @@ impl<T> Link<T> {
         self.session().filter(|session| session.is_ready())
     }
 
-    /// Connects, if it is time to. Only the look-up of a name may take a while.
+    /// Connects, if it is time to. Only the look-up of a name may take a while. The server has `timeout` for its answers.
     ///
     /// # Errors
     /// When that failed at once.
-    pub(super) fn connect(&mut self, server: &Server, registry: &Registry, now: Instant) -> Result<(), Failure> {
+    pub(super) fn connect(
+        &mut self,
+        server: &Server,
+        timeout: Duration,
+        registry: &Registry,
+        now: Instant,
+    ) -> Result<(), Failure> {
         if !matches!(self.state, State::Down { retry } if retry <= now) {
             return Ok(());
         }
@@ -71,7 +77,7 @@ impl<T> Link<T> {
             Address::Unix(path) => UnixStream::connect(path).map(Socket::Unix).map_err(Failure::Broken)?,
             Address::Tcp { host, port } => open(self.choose(host.as_deref().unwrap_or_default(), *port)?)?,
         };
-        let mut stream = encrypted(socket, server)?;
+        let mut stream = encrypted(socket, server, timeout)?;
         stream.register(registry, self.token).map_err(Failure::Broken)?;
         self.state = State::Up(Box::new(Session::new(stream, server, now)));
         Ok(())
@@ -122,12 +128,12 @@ impl<T> Link<T> {
 }
 
 /// With TLS, if the server's URL asks for it.
-fn encrypted(socket: Socket, server: &Server) -> Result<Stream, Failure> {
+fn encrypted(socket: Socket, server: &Server, timeout: Duration) -> Result<Stream, Failure> {
     let refused = |reason: String| Failure::Broken(io::Error::new(io::ErrorKind::InvalidInput, reason));
     match (&server.encryption, &server.address) {
         (Encryption::None, _) => Ok(Stream::Plain(socket)),
         (Encryption::Tls(tls), Address::Tcp { host, .. }) => {
-            let session = tls.connect(socket, host.as_deref().unwrap_or("localhost"));
+            let session = tls.connect(socket, host.as_deref().unwrap_or("localhost"), timeout);
             session.map(Stream::from).map_err(|error| refused(error.to_string()))
         }
         // Never without what was asked for.
