@@ -24,9 +24,17 @@ module Iodine
       use_certificate(*arguments, **keywords) unless arguments.empty? && keywords.empty?
     end
 
+    # A copy is a configuration of its own: what is added to one of them is not added to the other.
+    def initialize_copy(_original)
+      super
+      @settings = settings.copy
+      @protocols = @protocols.dup
+    end
+
     # Adds a certificate that a server shows. Returns self.
     #
-    # [server_name] a name that clients ask for (SNI), in addition to those in the certificate; nil is none
+    # [server_name] a name that clients ask for (SNI), in addition to those in the certificate: a host name, or `*.` and
+    #   a host name; nil is none
     # [certificate] path of a PEM file: the certificate, and behind it those that lead to its authority
     # [private_key] path of a PEM file: PKCS#8, PKCS#1 or SEC1; nil when it is in the file of the certificate
     # [password] of an encrypted key (PKCS#8 with PBES2); nil for none
@@ -36,13 +44,16 @@ module Iodine
     # Clients that ask for no name, or for one that no certificate is for, are shown the first one.
     #
     # Raises TypeError for anything but Strings, ArgumentError for too few or too many of them, Iodine::TLS::Error when
-    # a file cannot be read, is damaged, or the key does not belong to the certificate.
+    # the name cannot be in a certificate, a file cannot be read or is damaged, or the key does not belong to the
+    # certificate. FrozenError when it is frozen, as #trust and #on_protocol do.
     def use_certificate(*arguments, **keywords)
       name, certificate, key, password = certificate_arguments(arguments, keywords)
+      settings = settings_to_change
+      settings.check_name(name) if name
       if certificate
-        @settings.add_files(name, path(certificate), path(key || certificate), password)
+        settings.add_files(name, path(certificate), path(key || certificate), password)
       elsif name && key.nil?
-        @settings.add_self_signed([name])
+        settings.add_self_signed([name])
       else
         raise ArgumentError, "a certificate is missing: give its file, or a server name to make one for"
       end
@@ -58,7 +69,7 @@ module Iodine
     def trust(pem_file)
       raise TypeError, "the path of a PEM file must be a String, got #{pem_file.inspect}" unless path?(pem_file)
 
-      @settings.add_trust(path(pem_file))
+      settings_to_change.add_trust(path(pem_file))
       self
     end
 
@@ -76,19 +87,19 @@ module Iodine
       raise ArgumentError, "the name of a protocol has 1 to 255 bytes" unless (1..255).cover?(name.bytesize)
       raise ArgumentError, "#{name} is taken" if @protocols.key?(name) || HTTP.include?(name)
 
+      settings_to_change.add_protocol(name)
       @protocols[name.dup.freeze] = block
-      @settings.add_protocol(name)
       self
     end
 
     # Whether a client (Iodine.connect) verifies who answers; true. False is for development: whoever sits between the
     # two reads all and changes what he likes. Each use of it is logged.
     def verify=(wanted)
-      @settings.verify = wanted ? true : false
+      settings_to_change.verify = wanted ? true : false
     end
 
     # As it was set.
-    def verify? = @settings.verify?
+    def verify? = settings.verify?
 
     # Nothing of it is for the log.
     def inspect = "#<#{self.class}>"
@@ -98,7 +109,15 @@ module Iodine
 
     private
 
-    attr_reader :settings, :protocols
+    attr_reader :protocols
+
+    def settings = @settings || raise(Error, "uninitialized #{self.class}: its initialize has not called super")
+
+    def settings_to_change
+      raise FrozenError.new("can't modify frozen #{self.class}: #{inspect}", receiver: self) if frozen?
+
+      settings
+    end
 
     # Gives a server that has no certificate one.
     def complete
@@ -110,7 +129,7 @@ module Iodine
     end
 
     def sign_for_this_machine
-      @settings.add_self_signed([::Socket.gethostname, "localhost", "127.0.0.1", "::1"].reject(&:empty?).uniq)
+      settings.add_self_signed([::Socket.gethostname, "localhost", "127.0.0.1", "::1"].reject(&:empty?).uniq)
     end
 
     def certificate_arguments(arguments, keywords)
@@ -137,7 +156,12 @@ module Iodine
     def path?(value) = value.is_a?(String) || value.respond_to?(:to_path)
 
     # Absolute, because it is read again later.
-    def path(value) = File.expand_path(value)
+    def path(value)
+      path = value.respond_to?(:to_path) ? value.to_path : value
+      raise Error, "the path of a PEM file is empty" if path.empty?
+
+      File.expand_path(path)
+    end
 
     HTTP = %w[http/1.1 http/1.0].freeze
     KEYWORDS = %i[server_name certificate private_key password].freeze

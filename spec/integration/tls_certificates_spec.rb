@@ -107,6 +107,19 @@ RSpec.describe "Certificates for TLS" do
     end
   end
 
+  it "without a name are a mistake on the command line, rather than none" do
+    ["-tls-cert", "-tls-key"].each do |flag|
+      [[flag, ""], ["#{flag}="], ["-tls", flag, ""]].each do |flags|
+        command = [RbConfig.ruby, "-I#{Support::ROOT}/lib", "#{Support::ROOT}/exe/iodine", *flags]
+        process = Support::ChildProcess.new(*command)
+        expect(process.wait.exitstatus).to eq(2)
+        expect(process.log.text).to match(/'-?#{flag} <FILE>'.*is empty/)
+      ensure
+        process&.kill_group
+      end
+    end
+  end
+
   describe "files that cannot be used" do
     # What the command says about them, and its status.
     def refusal(*flags)

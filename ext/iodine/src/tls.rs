@@ -3,7 +3,9 @@
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use iodine_core::net::tls::{CertificateSource, Password, SelfSigned, TlsClient, TlsError, TlsServer, TlsSettings};
+use iodine_core::net::tls::{
+    CertificateSource, Password, SelfSigned, TlsClient, TlsError, TlsServer, TlsSettings, check_name,
+};
 use magnus::prelude::*;
 use magnus::{Error, ExceptionClass, RClass, RModule, Ruby, function, method};
 
@@ -20,6 +22,16 @@ pub(crate) struct Tls {
 impl Tls {
     fn new() -> Self {
         Self::default()
+    }
+
+    /// One with the same settings, which go their own way from here on.
+    fn copy(&self) -> Self {
+        Self { settings: Mutex::new(self.settings()), client: Mutex::default() }
+    }
+
+    /// Whether a name can be in a certificate.
+    fn check_name(ruby: &Ruby, _this: &Self, name: String) -> Result<(), Error> {
+        check_name(&name).map_err(|error| wrong(ruby, &error))
     }
 
     /// Adds a certificate from files, and sees whether it can be used.
@@ -49,13 +61,10 @@ impl Tls {
 
     /// Adds a file of authorities.
     fn add_trust(ruby: &Ruby, this: &Self, path: PathBuf) -> Result<(), Error> {
-        let mut settings = this.change();
-        settings.trust.push(path);
-        let checked = settings.check_trust().map_err(|error| wrong(ruby, &error));
-        if checked.is_err() {
-            settings.trust.pop();
-        }
-        checked
+        let authorities = TlsSettings { trust: vec![path.clone()], ..TlsSettings::default() };
+        authorities.check_trust().map_err(|error| wrong(ruby, &error))?;
+        this.change().trust.push(path);
+        Ok(())
     }
 
     /// Adds a name for ALPN.
@@ -85,13 +94,12 @@ impl Tls {
     /// # Errors
     /// `Iodine::TLS::Error`: what is wrong with which file.
     pub(crate) fn client(&self, ruby: &Ruby) -> Result<Arc<TlsClient>, Error> {
-        let settings = self.settings();
-        let mut kept = self.kept_client();
-        if let Some(client) = &*kept {
+        if let Some(client) = &*self.kept_client() {
             return Ok(Arc::clone(client));
         }
-        let client = TlsClient::new(&settings).map(Arc::new).map_err(|error| wrong(ruby, &error))?;
-        Ok(Arc::clone(kept.insert(client)))
+        // Without a lock, for an error is Ruby's.
+        let client = client(ruby, &self.settings())?;
+        Ok(Arc::clone(self.kept_client().get_or_insert(client)))
     }
 
     /// For a look.
@@ -140,6 +148,8 @@ fn wrong(ruby: &Ruby, error: &TlsError) -> Error {
 pub(crate) fn init(ruby: &Ruby, base: RModule) -> Result<(), Error> {
     let class = class::define::<Tls>(ruby, base, "TLSSettings")?;
     class.define_singleton_method("new", function!(Tls::new, 0))?;
+    class.define_method("copy", method!(Tls::copy, 0))?;
+    class.define_method("check_name", method!(Tls::check_name, 1))?;
     class.define_method("add_files", method!(Tls::add_files, 4))?;
     class.define_method("add_self_signed", method!(Tls::add_self_signed, 1))?;
     class.define_method("add_trust", method!(Tls::add_trust, 1))?;

@@ -2,7 +2,8 @@
 
 use std::ffi::OsString;
 
-use clap::{Arg, ArgAction, Command, builder::ValueParser, value_parser};
+use clap::builder::{OsStringValueParser, TypedValueParser, ValueParser};
+use clap::{Arg, ArgAction, Command, value_parser};
 
 /// A flag. The first of its names is the one errors use; the others mean the same.
 pub(super) struct Flag {
@@ -16,6 +17,8 @@ pub(super) struct Flag {
 pub(super) enum Kind {
     Switch,
     Text(&'static str),
+    /// A text that must not be empty: to serve as if there were none would be the wrong thing.
+    Needed(&'static str),
     /// An address, and the one that is meant when none follows.
     Place(&'static str, &'static str),
     /// An integer within a range, both ends included.
@@ -32,7 +35,7 @@ pub(super) const APPLICATION: &str = "application";
 
 impl Flag {
     pub(super) fn takes_value(&self) -> bool {
-        matches!(self.kind, Kind::Text(_) | Kind::Number(..) | Kind::Place(..))
+        matches!(self.kind, Kind::Text(_) | Kind::Needed(_) | Kind::Number(..) | Kind::Place(..))
     }
 
     fn argument(&self) -> Arg {
@@ -46,6 +49,7 @@ impl Flag {
         match self.kind {
             Kind::Switch => argument.action(ArgAction::SetTrue),
             Kind::Text(value) => argument.value_name(value).value_parser(value_parser!(OsString)),
+            Kind::Needed(value) => argument.value_name(value).value_parser(OsStringValueParser::new().try_map(present)),
             Kind::Place(value, default) => argument
                 .value_name(value)
                 .num_args(0..=1)
@@ -89,6 +93,10 @@ pub(super) fn integer(text: &str, (least, most): Range) -> Result<Option<i64>, S
         .filter(|value| (least..=most).contains(value))
         .map(Some)
         .ok_or_else(|| format!("must be an integer from {least} to {most}"))
+}
+
+fn present(text: OsString) -> Result<OsString, &'static str> {
+    if text.is_empty() { Err("it is empty; leave the flag away, or name a file") } else { Ok(text) }
 }
 
 /// The range of a flag that takes a number.
@@ -213,8 +221,13 @@ pub(super) static FLAGS: &[Flag] = &[
     switch(WEBSOCKET, &["deflate"], "Compress messages for clients that offer it"),
     number(WEBSOCKET, "BYTES", BYTES, &["deflate-min"], "Compress messages from this size on [default: 1024]"),
     switch(TLS, &["tls"], "Serve TLS, without a certificate by a self-signed one"),
-    text(TLS, "FILE", &["tls-cert", "cert"], "Certificate chain, PEM"),
-    text(TLS, "FILE", &["tls-key", "key"], "Private key, PEM [default: in the file of -tls-cert]"),
+    Flag { names: &["tls-cert", "cert"], kind: Kind::Needed("FILE"), group: TLS, help: "Certificate chain, PEM" },
+    Flag {
+        names: &["tls-key", "key"],
+        kind: Kind::Needed("FILE"),
+        group: TLS,
+        help: "Private key, PEM [default: in the file of -tls-cert]",
+    },
     text(TLS, "PASSWORD", &["tls-pass", "tls-password"], "Password of the private key"),
     number(TLS, "SECONDS", SECONDS, &["tls-timeout"], "Time for a TLS handshake [default: 10]"),
     text(REDIS, "URL", &["redis", "r"], "Publish and subscribe through this Redis server\n[env: IODINE_REDIS_URL]"),

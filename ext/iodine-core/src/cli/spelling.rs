@@ -87,7 +87,7 @@ fn attached(word: &[u8]) -> Option<(&'static Flag, Option<&OsStr>)> {
             let value = word.strip_prefix(name.as_bytes())?;
             let plausible = match flag.kind {
                 Kind::Number(..) => begins_as_number(value),
-                Kind::Text(_) => name.len() == 1,
+                Kind::Text(_) | Kind::Needed(_) => name.len() == 1,
                 Kind::Switch | Kind::Place(..) | Kind::Help | Kind::Version => false,
             };
             plausible.then_some((flag, value))

@@ -115,6 +115,14 @@ fn an_empty_value_is_no_value() {
 }
 
 #[test]
+fn a_certificate_without_a_name_is_refused_rather_than_left_away() {
+    for given in ["--tls-cert=", "-cert=", "-tls -tls-key="] {
+        let said = invalid(given, &[]);
+        assert!(said.contains("it is empty") && said.contains("--tls-"), "{said}");
+    }
+}
+
+#[test]
 fn integers_have_a_range_and_three_notations() {
     for (given, expected) in
         [("-p 0", 0), ("-p 65535", 65_535), ("-p 0x1F90", 8080), ("-p 0b1000", 8), ("-p0X10", 16), ("-p 00080", 80)]

@@ -9,7 +9,7 @@ use std::time::SystemTime;
 use pkcs8::der::Decode;
 use rustls::InconsistentKeys;
 use rustls::pki_types::pem::{self, PemObject};
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, ServerName};
 use rustls::sign::CertifiedKey;
 use x509_cert::ext::pkix::SubjectAltName;
 use x509_cert::ext::pkix::name::GeneralName;
@@ -110,6 +110,19 @@ impl CertificateSource {
     }
 }
 
+/// Whether a certificate can be for that name: a host name, `*.` and a host name, or an IP address.
+///
+/// # Errors
+/// When it cannot.
+pub fn check_name(name: &str) -> Result<(), TlsError> {
+    let host = name.strip_prefix("*.").unwrap_or(name);
+    match ServerName::try_from(host) {
+        Ok(ServerName::IpAddress(_)) if host != name => Err(TlsError::Name(name.to_owned())),
+        Ok(_) => Ok(()),
+        Err(_) => Err(TlsError::Name(name.to_owned())),
+    }
+}
+
 /// What the server wants to know of its own certificate.
 struct Leaf {
     names: Vec<String>,
@@ -152,13 +165,19 @@ pub(super) fn chain(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsErro
     if chain.is_empty() { Err(TlsError::NoCertificate(path.to_owned())) } else { Ok(chain) }
 }
 
+/// The content of a PEM file.
 pub(super) fn read(path: &Path) -> Result<Vec<u8>, TlsError> {
     let unreadable = |error| TlsError::Unreadable(path.to_owned(), error);
     // Another kind of file may never end, or keep the process waiting for a writer.
     if !fs::metadata(path).map_err(unreadable)?.is_file() {
         return Err(unreadable(io::Error::new(io::ErrorKind::InvalidInput, "it is no regular file")));
     }
-    fs::read(path).map_err(unreadable)
+    let mut content = fs::read(path).map_err(unreadable)?;
+    // Some editors begin a text so. It is no part of the first line, which would not be known with it.
+    if content.starts_with(BYTE_ORDER_MARK) {
+        content.drain(..BYTE_ORDER_MARK.len());
+    }
+    Ok(content)
 }
 
 /// What is wrong with a PEM file, in the words of this crate.
@@ -253,4 +272,6 @@ fn lower_case(names: &[String]) -> Vec<String> {
     names.iter().map(|name| name.to_ascii_lowercase()).collect()
 }
 
+/// That of UTF-8.
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 const DAY: std::time::Duration = std::time::Duration::from_secs(24 * 3600);

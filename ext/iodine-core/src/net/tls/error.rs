@@ -55,7 +55,11 @@ impl fmt::Display for TlsError {
             Self::NoRoots(reason) => {
                 write!(out, "the system has no trusted authorities: {reason}. Name some by Iodine::TLS#trust")
             }
-            Self::Name(name) => write!(out, "{name:?} cannot be a name for TLS"),
+            Self::Name(name) => write!(
+                out,
+                "{name:?} cannot be a name for TLS: that is a host name (one that is not ASCII in its xn-- form), \
+                 *. and a host name, or an IP address"
+            ),
             Self::Refused(reason) => write!(out, "the TLS configuration does not fit together: {reason}"),
         }
     }

@@ -31,7 +31,7 @@ use rustls::crypto::CryptoProvider;
 use rustls::crypto::ring::{self, cipher_suite as suite};
 use rustls::{KeyLog, KeyLogFile, NoKeyLog, SupportedCipherSuite, SupportedProtocolVersion};
 
-pub use certificate::{CertificateSource, SelfSigned};
+pub use certificate::{CertificateSource, SelfSigned, check_name};
 pub use client::{TlsClient, server_name};
 pub use error::TlsError;
 pub use identity::Identity;
