@@ -49,7 +49,10 @@ module Iodine
       def abandon = @workers.each { |worker| worker.tell("KILL") }
 
       # In a process forked by the application: lets go of what would make it look like the master.
-      def forget = [@life_line, @hold].each(&:close)
+      def forget
+        @reactor.forget
+        [@life_line, @hold].each(&:close)
+      end
 
       private
 

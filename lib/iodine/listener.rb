@@ -57,8 +57,9 @@ module Iodine
       # The descriptor of its socket.
       def descriptor = @socket.descriptors.first
 
-      # In a process forked by the application: closes what it has of the socket.
-      def forget = @socket.descriptors.each { |descriptor| IO.for_fd(descriptor).close }
+      # In a process forked by the application: lets go of the socket. The numbers of its descriptors stay taken, by
+      # nothing, for those that have the socket will close them.
+      def forget = @socket.descriptors.each { |number| IO.for_fd(number, autoclose: false).reopen(File::NULL) }
 
       # Whether connections are encrypted.
       def secure? = @socket.secure?

@@ -71,6 +71,12 @@ module Iodine
           @lock.synchronize { @timers.clear }
         end
 
+        # In a process forked by the application: what there is belongs to its parent.
+        def forget
+          @reactor = nil
+          [@tasks, @timers, @idle].each(&:clear)
+        end
+
         # Remembers what was registered up to now, for processes to be forked.
         def keep
           @inherited = @lock.synchronize { [@tasks.dup, @timers.transform_values(&:dup), @idle.dup] }

@@ -42,6 +42,7 @@ module Iodine
           raise "Iodine already running!" if @events
 
           @events = Thread::Queue.new
+          @master = true
           count
           begin
             Signals.install(@events) { leave_at_once }
@@ -119,11 +120,12 @@ module Iodine
 
           Signals.restore
           Clients.inherit
-          [*@listeners, *@metrics].each(&:forget)
-          @publishers&.forget
-          @process&.forget
+          Scheduler.forget
           PubSub.detach
-          @events = @process = nil
+          Metrics.unshare
+          [*@listeners, *@metrics, *@publishers, *@process].each(&:forget)
+          @listeners = []
+          @events = @process = @metrics = @publishers = nil
           @running = @master = @worker = false
         end
 

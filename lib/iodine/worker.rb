@@ -64,7 +64,7 @@ module Iodine
       def abandon; end
 
       # In a process forked by the application.
-      def forget; end
+      def forget = @reactor.forget
 
       private
 

@@ -230,6 +230,71 @@ RSpec.describe "The life of a process" do
 
         server.wait_for_log(/ended by 15/)
       end
+
+      # The server's objects close what they have once more, when they go.
+      it "is given no number that a descriptor of the server has, -w #{workers}" do
+        start(<<~RUBY, workers: workers)
+          def sockets = Dir.glob("/proc/self/fd/*").select { |fd| File.readlink(fd).start_with?("socket") rescue false }
+          Iodine.on_state(:on_start) do
+            Thread.new do
+              before = sockets
+              Process.wait(fork do
+                files = Array.new(64) { File.open("/dev/zero") }
+                opened = files.map { |file| "/proc/self/fd/\#{file.fileno}" }
+                tell "shared", (opened & before).size, "of", before.size, "left", (before - sockets).size
+              end)
+            end
+          end
+        RUBY
+        shared, all, left = server.wait_for_log(/shared (\d+) of (\d+) left (\d+)/).captures.map(&:to_i)
+
+        expect(all).to be_positive
+        expect(left).to be_positive
+        expect(shared).to eq(0)
+      end
+
+      it "counts for itself, -w #{workers}" do
+        start(<<~RUBY, workers: workers)
+          Iodine.on_state(:on_start) do
+            Iodine.run do
+              Process.wait(fork { Iodine::Base::Metrics.add(0, "restarts", 7) })
+              tell "counted", Iodine::Base::Metrics.get(0, "restarts")
+            end
+          end
+        RUBY
+
+        expect(server.wait_for_log(/counted (\d+)/)[1]).to eq("0")
+      end
+
+      it "may serve by itself, -w #{workers}" do
+        start(<<~RUBY, workers: workers)
+          Iodine.on_state(:start_shutdown) { tell "forked server stops" if $forked }
+          Iodine.run_every(1) { tell "a timer of the parent" if $forked }
+          Iodine.on_state(:on_start) do
+            next if $forked
+            Thread.new do
+              pid = fork do
+                $forked = true
+                Iodine.listen(service: :http, address: "127.0.0.1", port: 0) { [200, {}, ["forked", Process.pid.to_s]] }
+                Iodine.start
+                tell "forked server returned", Iodine.running?
+              end
+              tell "forked", pid
+              tell "forked server left", Process.wait2(pid).last.to_i
+            end
+          end
+        RUBY
+        pid = server.wait_for_log(/^forked (\d+)/)[1].to_i
+        port = server.wait_for_log(/Listening on port \d+.*Listening on port (\d+)/m)[1].to_i
+        answer = wait_until("an answer") { server.get("/", port: port).body }
+        Process.kill("TERM", pid)
+        server.wait_for_log(/forked server left 0/)
+
+        expect(answer).to start_with("forked")
+        expect(server.log).to match(/forked server stops.*forked server returned false/m)
+        expect(server.log).not_to match(/a timer of the parent/)
+        expect(server.get("/").status).to eq(200)
+      end
     end
 
     it "in the master does not keep the workers from seeing it die" do

@@ -27,6 +27,20 @@ fn share(ruby: &Ruby) -> Result<(), Error> {
     Ok(())
 }
 
+/// In a process that the application has forked: what it counts from now on, if anything, is nobody else's business.
+/// There is new memory in the place of what it shares with its parent.
+fn unshare() {
+    let Some(memory) = metrics::shared() else { return };
+    let (start, length) = (memory.as_ptr().cast_mut(), size_of_val(memory));
+    let flags = MapFlags::SHARED | MapFlags::FIXED;
+    // SAFETY: this replaces a whole mapping that `share` has made, by one of the same kind. All who have it keep valid
+    // atomics, and no other thread runs: the process was forked just now.
+    let mapped = unsafe { mmap_anonymous(start.cast(), length, ProtFlags::READ | ProtFlags::WRITE, flags) };
+    if let Err(error) = mapped {
+        log::error!("a forked process counts for its parent: {error}");
+    }
+}
+
 fn count(ruby: &Ruby, name: &str) -> Result<Count, Error> {
     Count::named(name).ok_or_else(|| Error::new(ruby.exception_arg_error(), format!("there is no count {name}")))
 }
@@ -60,6 +74,7 @@ fn requests(sheet: usize) -> u64 {
 pub(crate) fn init(_ruby: &Ruby, base: RModule) -> Result<(), Error> {
     let module = base.define_module("Metrics")?;
     module.define_singleton_method("share", function!(share, 0))?;
+    module.define_singleton_method("unshare", function!(unshare, 0))?;
     module.define_singleton_method("measure_times", function!(metrics::measure_times, 0))?;
     module.define_singleton_method("get", function!(get, 2))?;
     module.define_singleton_method("set", function!(set, 3))?;

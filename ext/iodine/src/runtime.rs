@@ -182,6 +182,13 @@ impl Runtime {
         connection::forget_all();
     }
 
+    /// In a process that the application has forked: nothing of the reactor is ever dropped there. Its connections and
+    /// what they count are the parent's, and its threads have not come along, so that nobody would answer who waits for
+    /// them.
+    fn forget(&self) {
+        std::mem::forget((Arc::clone(&self.leadership), Arc::clone(&self.guardian), Arc::clone(&self.applications)));
+    }
+
     /// Runs jobs on the calling Ruby thread until the reactor is drained.
     fn work(ruby: &Ruby, this: &Self) -> Result<(), Error> {
         worker::work(ruby, &this.handle, &this.leadership, &this.applications)
@@ -275,6 +282,7 @@ pub(crate) fn init(ruby: &Ruby, base: RModule) -> Result<(), Error> {
     class.define_method("attach", method!(Runtime::attach, 2))?;
     class.define_method("connections", method!(Runtime::connections, 0))?;
     class.define_method("abandon", method!(Runtime::abandon, 0))?;
+    class.define_method("forget", method!(Runtime::forget, 0))?;
     class.define_method("listen_metrics", method!(Runtime::listen_metrics, 1))?;
     class.define_method("progress", method!(Runtime::progress, 0))?;
     class.define_method("work", method!(Runtime::work, 0))?;

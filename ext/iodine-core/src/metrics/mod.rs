@@ -121,6 +121,11 @@ pub fn share(memory: &'static [AtomicU64]) {
     let _ = SHARED.set(memory);
 }
 
+/// The memory of all sheets, if there is any.
+pub fn shared() -> Option<&'static [AtomicU64]> {
+    SHARED.get().copied()
+}
+
 /// Has what takes a look at the clock be measured as well, because somebody will ask for it.
 pub fn measure_times() {
     TIMED.store(true, Relaxed);
@@ -147,14 +152,14 @@ pub(crate) fn proxy_time(value: &[u8]) -> Option<SystemTime> {
 
 /// All sheets that a process has ever counted on.
 fn sheets() -> impl Iterator<Item = (usize, Sheet)> {
-    let shared = SHARED.get().copied().unwrap_or_default();
+    let shared = shared().unwrap_or_default();
     shared.chunks_exact(WORDS).map(Sheet).enumerate().filter(|(_, sheet)| sheet.get(Count::StartedAt) > 0)
 }
 
 impl Sheet {
     /// That of this number; one that nobody else sees when there is none.
     pub fn numbered(number: usize) -> Self {
-        let shared = SHARED.get().and_then(|memory| memory.get(number * WORDS..(number + 1) * WORDS));
+        let shared = shared().and_then(|memory| memory.get(number * WORDS..(number + 1) * WORDS));
         shared.map_or_else(Self::own, Self)
     }
 
