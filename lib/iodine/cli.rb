@@ -51,6 +51,7 @@ module Iodine
         warmup: :warmup_,
         reload: :reload_,
         metrics: :metrics,
+        boot_timeout: :boot_timeout,
         hang_report: :hang_report,
         hang_replace: :hang_replace,
         max_requests: :max_requests,

@@ -5,8 +5,6 @@ module Iodine
     # The master of several workers: forks them, replaces those that die, and stops them. It accepts no connections,
     # but runs tasks and timers.
     class Cluster
-      # Seconds that workers have beyond their own deadline before they are killed.
-      GRACE = 3
       # Seconds until the next attempt to fork, after one that failed.
       FORK_PAUSE = 1
 
@@ -103,6 +101,7 @@ module Iodine
 
       def become_worker(report, link, sheet)
         @child = true
+        boot = Boot.new
         @hold.close
         @reactor.abandon
         events = Thread::Queue.new
@@ -112,12 +111,13 @@ module Iodine
         State.reach(:enter_child)
         worker = Worker.new(listeners: @listeners, threads: @threads, workers: @wanted, events: events,
                             link: link, sheet: sheet)
-        Server.serve_as(worker) { announce(report) }
+        Server.serve_as(worker) { announce(report, boot) }
         State.reach(:on_finish)
       end
 
       # Tells the master that this worker serves. If the master is gone, #watch_master says what follows.
-      def announce(report)
+      def announce(report, boot)
+        boot.over
         report.puts("ready")
       rescue Errno::EPIPE
         Log.debug("(#{Process.pid}) the master was gone before this worker served")
@@ -125,11 +125,14 @@ module Iodine
         report.close
       end
 
-      # The pipe ends when the master does, however it does.
+      # The pipe ends when the master does, however it does. There is nobody then to kill a worker that does not leave.
       def watch_master(events)
         Thread.new do
           @life_line.read
           events << :orphaned
+          sleep(Farewell.deadline)
+          Log.error("(#{Process.pid}) the master is gone, and this worker hangs: it ends at once.")
+          exit!(1)
         end
       end
 
@@ -200,10 +203,17 @@ module Iodine
       # Each second.
       def look_after
         ServiceManager.watchdog
+        Upgrade.look
         @rollout.add(@supervision.worn(@workers))
-        deadline = Server.shutdown_timeout + GRACE
-        @workers.select { |worker| worker.overdue?(deadline) }.each do |worker|
-          Log.error("#{worker} did not leave within #{deadline} s and is killed.")
+        deadline = Farewell.deadline
+        kill("did not leave within #{deadline} s and is killed.") { |worker| worker.overdue?(deadline) }
+        kill(Boot.verdict) { |worker| worker.booting? && Boot.late?(worker.age) }
+      end
+
+      # Kills the workers that the block chooses.
+      def kill(reason, &choice)
+        @workers.select(&choice).each do |worker|
+          Log.error("#{worker} #{reason}")
           worker.tell("KILL")
         end
       end
@@ -237,41 +247,13 @@ module Iodine
         Server.stopping
         Clients.stop
         State.reach(:start_shutdown)
-        @workers.each { |worker| worker.leave(@farewell) }
-        wait_for_workers
+        Farewell.new(@workers, @events).bid(@farewell)
         @reactor.drain(0, 0)
         Scheduler.detach
         PubSub.detach
         Clients.detach
         @task_thread&.join(Worker::LAST_CALL)
         [@life_line, @hold].each(&:close)
-      end
-
-      def wait_for_workers
-        deadline = Server.shutdown_timeout + GRACE
-        alarm = Thread.new do
-          sleep(deadline)
-          @events << :late
-        end
-        until @workers.empty?
-          event, worker, status = @events.pop
-          case event
-          when :exited then worker_left(worker, status)
-          when :late then kill_workers(deadline)
-          end
-        end
-      ensure
-        alarm&.kill
-      end
-
-      def worker_left(worker, status)
-        @workers.delete(worker)
-        Log.error("#{worker} crashed (#{status}) while it stopped.") unless status.success?
-      end
-
-      def kill_workers(deadline)
-        Log.error("#{@workers.size} workers did not stop within #{deadline} s and are killed")
-        abandon
       end
     end
   end

@@ -11,6 +11,9 @@ module Iodine
       # Where the new process writes that it serves.
       REPORT = "IODINE_UPGRADE"
 
+      # Seconds to read what a process has said that has ended.
+      LAST_WORD = 1
+
       # How this process was started; read early, before anything renames it.
       COMMAND =
         begin
@@ -22,7 +25,7 @@ module Iodine
       FOLDER = (ENV["PWD"] && File.identical?(ENV["PWD"], ".") ? ENV["PWD"] : Dir.pwd).freeze
 
       @report = ENV.delete(REPORT)&.to_i
-      @successor = nil
+      @successor = @late = nil
 
       class << self
         # Whether this process is to replace its parent.
@@ -36,6 +39,7 @@ module Iodine
           reader, writer = IO.pipe
           @successor = spawn(listeners, writer)
           writer.close
+          @started = Base.now
           Log.info("Started the new server, process #{@successor}.")
           watch(@successor, reader, events)
         rescue SystemCallError => e
@@ -44,16 +48,24 @@ module Iodine
 
         # The new process has ended before it could serve.
         def failed(status)
-          @successor = nil
+          @successor = @late = nil
           Log.error("The new server did not come to serve (#{status}). This one goes on.")
         end
 
-        # Ends the new process, because this one ends before it was replaced.
-        def abort
-          Process.kill("TERM", @successor) if @successor
-        rescue Errno::ESRCH
-          nil
+        # Each second. Ends the new process when it takes too long.
+        def look
+          return unless @successor && Boot.late?(Base.now - @started)
+          return tell("KILL") if @late && Base.now - @late > Farewell::GRACE
+          return if @late
+
+          @late = Base.now
+          Log.error("The new server, process #{@successor}, #{Boot.verdict}")
+          # Ruby says where it was.
+          tell("INT")
         end
+
+        # Ends the new process, because this one ends before it was replaced.
+        def abort = @successor && tell("TERM")
 
         # In the new process: it serves.
         def report
@@ -71,6 +83,12 @@ module Iodine
                        "Start a new container instead."
         private_constant :IN_CONTAINER
 
+        def tell(signal)
+          Process.kill(signal, @successor)
+        rescue Errno::ESRCH
+          # It has left by itself; its exit is among the events.
+        end
+
         def spawn(listeners, writer)
           descriptors = [writer.fileno, *listeners.map(&:descriptor)]
           environment = {
@@ -82,11 +100,12 @@ module Iodine
           Process.spawn(environment, [COMMAND[0], COMMAND[0]], *COMMAND.drop(1), chdir: FOLDER, **inherited)
         end
 
+        # Two threads, for a process that the new one has started may keep the pipe open.
         def watch(pid, reader, events)
+          word = Thread.new { reader.gets.tap { |said| events << :upgraded if said } }
           Thread.new do
-            said = reader.gets
-            events << :upgraded if said
             _, status = Process.wait2(pid)
+            said = word.join(LAST_WORD)&.value
             events << [:upgrade_failed, status] unless said
           end
         end

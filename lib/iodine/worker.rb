@@ -92,7 +92,10 @@ module Iodine
       # Each second.
       def beat
         @pulse.beat
-        ServiceManager.watchdog if Server.master? && !@pulse.hangs?
+        return unless Server.master?
+
+        Upgrade.look
+        ServiceManager.watchdog unless @pulse.hangs?
       end
 
       def reload

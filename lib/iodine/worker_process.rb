@@ -36,6 +36,9 @@ module Iodine
       # It has said that it serves.
       def ready! = @ready = true
 
+      # It has not come to serve yet, and is wanted.
+      def booting? = !ready? && !leaving?
+
       # It has been told to go, and another one takes its place if one is wanted.
       def leaving? = !@leaving.nil?
 

@@ -81,6 +81,91 @@ RSpec.describe "A worker" do
     expect(server.get("/").status).to eq(200)
   end
 
+  describe "that hangs before it serves" do
+    # In what is started after the folder has got a file "hang".
+    hang = <<~RUBY
+      def hang_in_here = sleep
+      Iodine.on_state(:STATE) { hang_in_here if File.exist?("\#{ENV["FOLDER"]}/hang") }
+      run ->(env) { [200, {}, [Process.pid.to_s]] }
+    RUBY
+
+    around do |example|
+      Dir.mktmpdir("iodine-boot") do |folder|
+        @folder = folder
+        example.run
+      end
+    end
+
+    def serve_folder(app, *flags, **options) = serve(app, *flags, env: { "FOLDER" => @folder }, **options)
+
+    def hang_from_now_on = FileUtils.touch("#{@folder}/hang")
+
+    %w[enter_child on_start].each do |state|
+      it "in a callback of :#{state} is killed, and a restart is given up, with the place in the log" do
+        serve_folder(hang.sub("STATE", state), "-boot-timeout", "1")
+        before = server.children
+        hang_from_now_on
+        server.kill("USR1")
+        server.wait_for_log(/ERROR: \(\d+\) does not come to serve, for 1 s.*hang_in_here/m)
+        server.wait_for_log(/ERROR: Child worker \(\d+\) did not come to serve within 1 s .* is killed/)
+        server.wait_for_log(/ERROR: .*before it could serve.*stay/)
+
+        expect(server.children).to match_array(before)
+        expect(server.get("/").status).to eq(200)
+      end
+    end
+
+    it "without running Ruby is killed" do
+      serve_folder(hang.sub("STATE", "on_start").sub("= sleep", '= Process.kill("STOP", $$)'), "-boot-timeout", "1")
+      hang_from_now_on
+      server.kill("USR1")
+      server.wait_for_log(/ERROR: .*before it could serve.*stay/)
+
+      expect(server.get("/").status).to eq(200)
+    end
+
+    it "is replaced, when it is needed" do
+      serve_folder(hang.sub("STATE", "on_start"), "-boot-timeout", "1")
+      hang_from_now_on
+      Process.kill("KILL", server.children.first)
+      server.wait_for_log(/did not come to serve within 1 s/)
+      FileUtils.rm("#{@folder}/hang")
+
+      server.wait_for_log(/(?:is running.*){3}/m)
+    end
+
+    it "has all the time in the world, when that is wanted" do
+      serve_folder(hang.sub("STATE", "on_start").sub("sleep", "sleep(2.5)"), "-boot-timeout", "0")
+      hang_from_now_on
+      Process.kill("KILL", server.children.first)
+      server.wait_for_log(/(?:is running.*){3}/m)
+
+      expect(server.log).not_to include("come to serve")
+    end
+
+    it "leaves when its master is killed" do
+      serve_folder(hang.sub("STATE", "on_start"), "-shutdown-timeout", "0")
+      hang_from_now_on
+      first, second = server.children
+      Process.kill("KILL", first)
+      hung, = wait_until("a new worker") { (fresh = server.children - [first, second]).any? && fresh }
+      server.kill("KILL")
+
+      wait_until("its end") { !Support::ChildProcess.running?(hung) }
+    end
+
+    it "is killed when the server stops" do
+      serve_folder(hang.sub("STATE", "on_start"), "-shutdown-timeout", "0")
+      hang_from_now_on
+      first, second = server.children
+      Process.kill("KILL", first)
+      wait_until("a new worker") { (server.children - [first, second]).any? }
+      server.stop
+
+      expect(server.log).to match(/ERROR: 1 workers did not stop within 3.0 s and are killed/)
+    end
+  end
+
   it "is replaced after so many requests, by one that serves before it leaves" do
     serve(app, "-max-requests", "50", workers: 2, threads: 1)
     before = server.children

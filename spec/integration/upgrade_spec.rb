@@ -104,6 +104,29 @@ RSpec.describe "An upgrade" do
     expect(server.log.scan("Started the new server").size).to eq(1)
   end
 
+  [1, 2].each do |workers|
+    it "to a server that does not come to serve is given up, and may be tried again, -w #{workers}" do
+      serve("-boot-timeout", "2", workers: workers)
+      File.write("#{folder}/app.ru", "def hang_in_here = sleep\nhang_in_here")
+      server.kill("USR2")
+      server.wait_for_log(/ERROR: The new server, process \d+, did not come to serve within 2 s .* is killed/)
+      server.wait_for_log(/hang_in_here.*ERROR: The new server did not come to serve/m)
+      File.write("#{folder}/app.ru", version("new"))
+      upgrade
+
+      expect(server.get("/").body).to start_with("new")
+    end
+
+    it "to a server that bears no signal is given up, -w #{workers}" do
+      serve("-boot-timeout", "1", workers: workers)
+      File.write("#{folder}/app.ru", "trap('INT') {}\n`sleep 60 >&2 &`\nsleep")
+      server.kill("USR2")
+      server.wait_for_log(/ERROR: The new server did not come to serve/, within: 20)
+
+      expect(server.get("/").body).to start_with("old")
+    end
+  end
+
   it "ends with the old server when that is stopped meanwhile" do
     serve
     File.write("#{folder}/app.ru", "$stderr.write(\"loading\n\"); sleep")

@@ -67,6 +67,7 @@ fn hash(ruby: &Ruby, arguments: Arguments) -> Result<RHash, Error> {
         ("deflate_min", arguments.deflate_min),
         ("redis_ping", arguments.redis_ping),
         ("verbosity", arguments.verbosity),
+        ("boot_timeout", arguments.boot_timeout),
         ("hang_report", arguments.hang_report),
         ("hang_replace", arguments.hang_replace),
         ("max_requests", arguments.max_requests),

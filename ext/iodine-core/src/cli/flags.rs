@@ -279,6 +279,13 @@ pub(super) static FLAGS: &[Flag] = &[
         SUPERVISION,
         "SECONDS",
         SECONDS,
+        &["boot-timeout"],
+        "Time for a new worker, and for the new server of an\nupgrade, until it serves; 0 is no limit [default: 60]",
+    ),
+    number(
+        SUPERVISION,
+        "SECONDS",
+        SECONDS,
         &["hang-report"],
         "Log what the threads of a worker do when all have been\nbusy for so long; 0 is never [default: 60]",
     ),

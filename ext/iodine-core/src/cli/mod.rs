@@ -87,6 +87,8 @@ pub struct Arguments {
     pub reload: bool,
     /// Where to answer for metrics.
     pub metrics: Option<OsString>,
+    /// Seconds that a new worker has until it serves.
+    pub boot_timeout: Option<i64>,
     /// Seconds after which a worker whose threads all hang is reported.
     pub hang_report: Option<i64>,
     /// Seconds after which it is replaced.
@@ -192,6 +194,7 @@ impl From<Matches> for Arguments {
             warmup: matches.switch("warmup"),
             reload: matches.switch("reload"),
             metrics: matches.text("metrics"),
+            boot_timeout: matches.number("boot-timeout"),
             hang_report: matches.number("hang-report"),
             hang_replace: matches.number("hang-replace"),
             max_requests: matches.number("max-requests"),

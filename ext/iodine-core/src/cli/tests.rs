@@ -41,7 +41,8 @@ fn every_flag_reaches_its_field() {
                  -max-pending 12 -deflate -deflate-min 13 -tls -cert c.pem -key k.pem -tls-pass secret \
                  -r redis://h -rp 7 -C conf.rb -pid run/ -V 3 -warmup -reload --header-timeout 8 \
                  --body-timeout 9 --write-timeout 10 --shutdown-timeout 11 --tls-timeout 14 -metrics 9394 \
-                 -hang-report 15 -hang-replace 16 -max-requests 17 -max-rss 18 -pubsub-socket p.sock app.ru";
+                 -hang-report 15 -hang-replace 16 -max-requests 17 -max-rss 18 -pubsub-socket p.sock \
+                 -boot-timeout 19 app.ru";
     let expected = Arguments {
         filename: text("app.ru"),
         address: text("localhost"),
@@ -77,6 +78,7 @@ fn every_flag_reaches_its_field() {
         warmup: true,
         reload: true,
         metrics: text("9394"),
+        boot_timeout: Some(19),
         hang_report: Some(15),
         hang_replace: Some(16),
         max_requests: Some(17),
