@@ -6,6 +6,7 @@
 #     ruby examples/mtls.rb
 
 require "iodine"
+require "fileutils"
 require "openssl"
 require "tmpdir"
 
@@ -35,8 +36,9 @@ client = sign.call("alice", client_key, authority.subject, authority_key)
 end
 
 tls = Iodine::TLS.self_signed.trust(File.join(folder, "authority.pem"))
-Iodine.listen(service: :http, port: 3443, tls: tls) do |env|
+Iodine.listen(service: :http, port: ENV.fetch("PORT", "3443"), tls: tls) do |env|
   [200, { "content-type" => "text/plain" }, ["Hello #{env["SSL_CLIENT_S_DN"]} (#{env["SSL_CLIENT_FINGERPRINT"]})\n"]]
 end
-puts "Try: curl --insecure --cert #{folder}/alice.pem https://localhost:3443/"
+$stdout.sync = true
+puts "Try: curl --insecure --cert #{folder}/alice.pem https://localhost:#{ENV.fetch("PORT", "3443")}/"
 Iodine.start

@@ -12,7 +12,7 @@ require "iodine"
 tls = ARGV.empty? ? Iodine::TLS.self_signed : Iodine::TLS.new
 ARGV.each_slice(2) { |certificate, key| tls.use_certificate(nil, certificate, key) }
 
-Iodine.listen(service: :http, port: 3443, tls: tls) do |env|
+Iodine.listen(service: :http, port: ENV.fetch("PORT", "3443"), tls: tls) do |env|
   [200, { "content-type" => "text/plain" }, ["Hello over #{env["rack.url_scheme"]}\n"]]
 end
 Iodine.start
