@@ -36,11 +36,26 @@ RSpec.describe "The documents" do
         require "iodine/cli"
         puts Iodine::Base::CLI.help
       RUBY
-      definitions = process.out.text.scan(/^ +((?:-\w, )?--[\w-]+)|\[alias(?:es)?: (.*?)\]/).flatten.compact
+      @help = process.out.text
+      definitions = @help.scan(/^ +((?:-\w, )?--[\w-]+)|\[alias(?:es)?: (.*?)\]/).flatten.compact
       @flags = definitions.flat_map { |names| names.split(", ") }
     end
 
     attr_reader :flags
+
+    # What the help says of each flag: its long name, and all between that and the next one.
+    def described
+      options = @help[/^Address Binding:.*?^Spelling:/m].scan(/^ +(?:-\w, )?(--[\w-]+)(.*?)(?=^ +(?:-\w, )?--|^\S)/m)
+      options.to_h.transform_values { |text| text.gsub(/\s+/, " ") }.except("--help", "--version")
+    end
+
+    cells = ->(line) { line.split("|")[1..-2].map { |cell| cell.delete("`").strip } }
+
+    # The rows of the tables of flags, each a Hash by the heads of its table.
+    listing = read.call("docs/configuration.md").scan(/^\| Flag \|.*?^(?!\|)/m).flat_map do |table|
+      heads, _line, *body = table.lines.grep(/\A\|/).map(&cells)
+      body.map { |row| heads.zip(row).to_h }
+    end
 
     documented = read.call("docs/configuration.md").scan(/`(--?[\w?][\w-]*)`/).flatten.uniq
 
@@ -54,6 +69,17 @@ RSpec.describe "The documents" do
       named = rows.flat_map { |flag, aliases| [flag, *aliases.scan(/`([^`]+)`/).flatten] }
       expect(named).to include("--port", "-p")
       expect(named - flags).to be_empty
+    end
+
+    it "has the defaults and the variables of the help" do
+      told = described.transform_values do |text|
+        [text[/\[default: (.*?)\]/, 1], text[/\[env: (.*?)\]/, 1].to_s.split(", ")]
+      end
+      listed = listing.to_h do |row|
+        [row["Flag"], [row["Default"].to_s[/\A[^;]+/], row["Environment"].to_s.scan(/[A-Z_]{4,}/)]]
+      end
+      expect(told.size).to be > 30
+      expect(listed.slice(*told.keys)).to eq(told)
     end
 
     it "has the key of every setting" do

@@ -76,7 +76,7 @@ pub(super) fn command() -> Command {
             "{usage-heading} {usage}\n\n{about}\n\n{all-args}{after-help}"
         ))
         .about(ABOUT)
-        .after_help(SPELLING)
+        .after_help(MANUAL)
         .disable_help_flag(true)
         .disable_version_flag(true)
         .args_override_self(true)
@@ -189,16 +189,16 @@ pub(super) static FLAGS: &[Flag] = &[
         "Worker processes; -N is one N-th of the cores\n\
          [default: as the cores allow] [env: WEB_CONCURRENCY, WORKERS]",
     ),
-    text(HTTP, "FOLDER", &["public", "www"], "Folder of static files to serve"),
-    number(HTTP, "SECONDS", SECONDS, &["keep-alive", "k", "tout"], "Longest pause between requests\n[default: 40]"),
-    switch(HTTP, &["log", "v"], "Log each request to standard error"),
+    text(HTTP, "FOLDER", &["public", "www"], "Folder of static files to serve [default: none]"),
+    number(HTTP, "SECONDS", SECONDS, &["keep-alive", "k", "tout"], "Longest pause between requests [default: 40]"),
+    switch(HTTP, &["log", "v"], "Log each request to standard error [default: off]"),
     text(
         HTTP,
         "FORMAT",
         &["log-format"],
-        "Log each request as iodine, common, combined or json\n[default: iodine, when -log is given]",
+        "Log each request as iodine, common, combined or json\n[default: iodine, with -log]",
     ),
-    number(HTTP, "MIB", MEBIBYTES, &["max-body", "maxbd"], "Largest request body\n[default: 50]"),
+    number(HTTP, "MIB", MEBIBYTES, &["max-body", "maxbd"], "Largest request body [default: 50]"),
     number(
         HTTP,
         "KIB",
@@ -209,7 +209,7 @@ pub(super) static FLAGS: &[Flag] = &[
     number(HTTP, "SECONDS", SECONDS, &["header-timeout"], "Time for the headers of a request to arrive [default: 20]"),
     number(HTTP, "SECONDS", SECONDS, &["body-timeout"], "Longest pause within the body of a request [default: 30]"),
     number(HTTP, "SECONDS", SECONDS, &["write-timeout"], "Longest wait for a client that does not read [default: 60]"),
-    number(WEBSOCKET, "KIB", KIBIBYTES, &["max-msg", "maxms"], "Largest incoming message\n[default: 256]"),
+    number(WEBSOCKET, "KIB", KIBIBYTES, &["max-msg", "maxms"], "Largest incoming message [default: 256]"),
     number(WEBSOCKET, "SECONDS", SECONDS, &["ping"], "Ping after so long without traffic [default: 40]"),
     number(
         WEBSOCKET,
@@ -218,62 +218,35 @@ pub(super) static FLAGS: &[Flag] = &[
         &["max-pending"],
         "What may wait for a client that does not read\n[default: 16]",
     ),
-    switch(WEBSOCKET, &["deflate"], "Compress messages for clients that offer it"),
+    switch(WEBSOCKET, &["deflate"], "Compress messages for clients that offer it\n[default: off]"),
     number(WEBSOCKET, "BYTES", BYTES, &["deflate-min"], "Compress messages from this size on [default: 1024]"),
-    switch(TLS, &["tls"], "Serve TLS, without a certificate by a self-signed one"),
-    Flag { names: &["tls-cert", "cert"], kind: Kind::Needed("FILE"), group: TLS, help: "Certificate chain, PEM" },
+    switch(TLS, &["tls"], "Serve TLS, without a certificate by a self-signed one\n[default: off]"),
+    Flag {
+        names: &["tls-cert", "cert"],
+        kind: Kind::Needed("FILE"),
+        group: TLS,
+        help: "Certificate chain, PEM [default: none]",
+    },
     Flag {
         names: &["tls-key", "key"],
         kind: Kind::Needed("FILE"),
         group: TLS,
-        help: "Private key, PEM [default: in the file of -tls-cert]",
+        help: "Private key, PEM [default: that in -tls-cert]",
     },
-    text(TLS, "PASSWORD", &["tls-pass", "tls-password"], "Password of the private key"),
+    text(TLS, "PASSWORD", &["tls-pass", "tls-password"], "Password of the private key [default: none]"),
     number(TLS, "SECONDS", SECONDS, &["tls-timeout"], "Time for a TLS handshake [default: 10]"),
-    text(REDIS, "URL", &["redis", "r"], "Publish and subscribe through this Redis server\n[env: IODINE_REDIS_URL]"),
-    number(REDIS, "SECONDS", SECONDS, &["redis-ping", "rp"], "Ping after so long without traffic\n[default: 300]"),
     text(
-        MISC,
-        "PATH",
-        &["pubsub-socket"],
-        "Unix socket at which processes that are no servers may\npublish [default: none]",
+        REDIS,
+        "URL",
+        &["redis", "r"],
+        "Publish and subscribe through this Redis server\n[default: none] [env: IODINE_REDIS_URL]",
     ),
-    text(MISC, "FILE", &["config", "C"], "Ruby file to load before the application"),
-    text(
-        MISC,
-        "FILE",
-        &["pid", "pidfile"],
-        "File for the process id of the master; FOLDER/ stands for\nFOLDER/iodine.pid",
-    ),
-    number(
-        MISC,
-        "LEVEL",
-        (0, 99),
-        &["verbosity", "V"],
-        "Log level: 0 silent, 1 fatal, 2 errors, 3 warnings,\n4 information, 5 debug [default: 4]",
-    ),
-    switch(
-        MISC,
-        &["warmup", "preload"],
-        "Load autoloaded constants and request / once in each\nworker before it serves",
-    ),
-    switch(
-        MISC,
-        &["reload"],
-        "Load the application in each worker rather than before\nthe fork: a restart (USR1) brings new code",
-    ),
-    number(
-        MISC,
-        "SECONDS",
-        SECONDS,
-        &["shutdown-timeout"],
-        "Time for connections to finish when the server stops\n[default: 5]",
-    ),
+    number(REDIS, "SECONDS", SECONDS, &["redis-ping", "rp"], "Ping after so long without traffic [default: 300]"),
     Flag {
         names: &["metrics"],
         kind: Kind::Place("ADDRESS", "9394"),
         group: SUPERVISION,
-        help: "Answer for metrics at a port of the loopback address,\nHOST:PORT or the path of a socket [without one: 9394]",
+        help: "Answer for metrics at a port of the loopback address,\nHOST:PORT or the path of a socket; 9394 when none is\nnamed [default: off]",
     },
     number(
         SUPERVISION,
@@ -310,6 +283,43 @@ pub(super) static FLAGS: &[Flag] = &[
         &["max-rss"],
         "Replace a worker that takes about so much memory; 0 is\nnever [default: 0]",
     ),
+    text(
+        MISC,
+        "PATH",
+        &["pubsub-socket"],
+        "Unix socket at which processes that are no servers may\npublish [default: none]",
+    ),
+    text(MISC, "FILE", &["config", "C"], "Ruby file to load before the application\n[default: none]"),
+    text(
+        MISC,
+        "FILE",
+        &["pid", "pidfile"],
+        "File for the process id of the master; FOLDER/ stands for\nFOLDER/iodine.pid [default: none]",
+    ),
+    number(
+        MISC,
+        "LEVEL",
+        (0, 99),
+        &["verbosity", "V"],
+        "Log level: 0 silent, 1 fatal, 2 errors, 3 warnings,\n4 information, 5 debug [default: 4]",
+    ),
+    switch(
+        MISC,
+        &["warmup", "preload"],
+        "Load autoloaded constants and request / once in each\nworker before it serves [default: off]",
+    ),
+    switch(
+        MISC,
+        &["reload"],
+        "Load the application in each worker rather than before\nthe fork: a restart (USR1) brings new code [default: off]",
+    ),
+    number(
+        MISC,
+        "SECONDS",
+        SECONDS,
+        &["shutdown-timeout"],
+        "Time for connections to finish when the server stops\n[default: 5]",
+    ),
     Flag { names: &["help", "h", "?"], kind: Kind::Help, group: MISC, help: "Print this help" },
     Flag { names: &["version"], kind: Kind::Version, group: MISC, help: "Print the version" },
 ];
@@ -318,8 +328,37 @@ const ABOUT: &str = "\
 APPLICATION is a rackup file (.ru) or a Ruby file (.rb) that defines a constant of its name.
 Without one, config.ru in the current folder is served.";
 
-const SPELLING: &str = "\
-A flag may have one dash or two, and its value may follow in three ways:
-  -port 3000    -port=3000    -p3000
-Numbers may be hexadecimal (0x1F90) or binary (0b1000). The last of repeated flags counts, and a
-flag wins over its environment variable.";
+/// What a manual page would have below its options.
+const MANUAL: &str = "\
+Spelling:
+  A flag may have one dash or two, and its value may follow in three ways:
+    -port 3000    -port=3000    -p3000
+  Numbers may be hexadecimal (0x1F90) or binary (0b1000). The last of repeated flags counts. An
+  empty value counts as none.
+
+Environment:
+  PORT, THREADS, WEB_CONCURRENCY, WORKERS, IODINE_REDIS_URL  as the flags above, which win
+  SCRIPT_NAME                                                where the application is mounted
+  TMPDIR                                                     folder for large request bodies
+  NOTIFY_SOCKET, WATCHDOG_USEC, LISTEN_FDS                   what a service manager says
+
+Commands:
+  iodine stats [ADDRESS]  Print the metrics of a server that was started with -metrics
+
+Signals:
+  INT, TERM, QUIT  Stop: running requests are answered first; a second INT stops at once
+  USR1             Replace the workers one after the other
+  USR2             Replace the server by a new one, with the same sockets
+  HUP              Read certificates again
+  TTIN, TTOU       One worker more, one less
+
+Exit status:
+  0  after help, version and an orderly stop
+  1  a file or an address cannot be used
+  2  the command line, or the variable PORT, is wrong
+
+Examples:
+  iodine                                 config.ru at port 3000
+  iodine -p 8080 -t 8 -w 4 -v app.ru     4 processes of 8 threads, and a line for each request
+  iodine -b /run/app.sock -www public    a Unix socket, and files without Ruby
+  iodine -tls-cert chain.pem -tls-key key.pem -p 443";
