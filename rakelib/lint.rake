@@ -22,5 +22,5 @@ namespace :lint do
   end
 end
 
-desc "Check style: rustfmt, clippy, RuboCop"
+desc "Check style: rustfmt, clippy, RuboCop, licences"
 task lint: ["lint:fmt", "lint:clippy", "lint:rubocop"]
