@@ -91,6 +91,20 @@ RSpec.describe "publishing from a process that is no server" do
     process&.kill_group
   end
 
+  it "closes the connections of more than 64 at a time" do
+    serving do
+      silent = Array.new(64) { UNIXSocket.new(path) }
+      expect(answer(UNIXSocket.new(path))).to eq("")
+      silent.shift.close
+      publisher = "Iodine::PubSub::Publisher.new(PATH)"
+      wait_until("a connection that is taken") do
+        elsewhere("#{publisher}.publish('room', 'again') && print('taken') rescue nil") == "taken"
+      end
+    ensure
+      silent&.each(&:close)
+    end
+  end
+
   it "survives peers that send anything" do
     serving do
       ["\xff" * 8, "\0\0\0\1\0\0\0\5ab", "\0" * 7, "GET / HTTP/1.1\r\n\r\n"].each do |bytes|

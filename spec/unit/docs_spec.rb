@@ -104,6 +104,34 @@ RSpec.describe "The documents" do
     end
   end
 
+  describe "SECURITY.md" do
+    # What, bound, flag and proof of each row.
+    bounds = read.call("SECURITY.md")[/^## Bounds$.*?^## /m].scan(/^\| ([^|]+) \| ([^|]+) \| ([^|]*) ?\| (`[^|]+) \|$/)
+
+    before(:all) do
+      process = Support::ChildProcess.run_ruby("require 'iodine'; require 'iodine/cli'; puts Iodine::Base::CLI.help")
+      @help = process.out.text
+    end
+
+    it "has a proof for each bound, which exists" do
+      proofs = bounds.flat_map { |row| row.last.scan(/`([^`]+)`/).flatten }
+      expect(bounds.size).to be > 35
+      expect(proofs.uniq.reject { |name| File.file?(File.join(root, name)) }).to be_empty
+      rows = read.call("SECURITY.md")[/^## Bounds$.*?^## /m].lines.grep(/\A\| (?!What|---)/)
+      expect(rows.size).to eq(bounds.size)
+    end
+
+    it "names flags that exist, with their defaults" do
+      flagged = bounds.filter_map { |_, bound, flag, _| [flag[/`-([\w-]+)`/, 1], bound] if flag.include?("`-") }
+      flagged.each do |name, bound|
+        text = @help[/--#{name}\b.*?(?=^ +(?:-\w, )?--|^\S)/m] or raise "no flag -#{name} in the help"
+        default = text[/\[default:\s+(.*?)\]/m, 1]
+        expect(bound).to match(/\A#{default} /) if default.match?(/\A[1-9]/)
+      end
+      expect(flagged.size).to be > 8
+    end
+  end
+
   describe "docs/upgrading_from_0.7.md" do
     it "answers each of the 70 known defects of 0.7" do
       rows = read.call("docs/upgrading_from_0.7.md").scan(/^\| (\d+)\. [^|]+ \| [^|]+ \|$/).flatten.map(&:to_i)

@@ -175,6 +175,19 @@ RSpec.describe Iodine::Mustache do
       expect { template.render({}) }.to raise_error(RuntimeError, /\Anode:2:1: .*deep/)
     end
 
+    it "raises RuntimeError for more than 256 open sections" do
+      nested = ->(depth) { "#{"{{#a}}" * depth}x#{"{{/a}}" * depth}" }
+      expect(render(nested.call(255), a: 1)).to eq("x")
+      expect(render(nested.call(256), a: 1)).to eq("x")
+      expect { described_class.new(template: nested.call(257)) }.to raise_error(RuntimeError, /more than 256 nested/)
+    end
+
+    it "raises RuntimeError for a template of more than 64 MiB" do
+      largest = "x" * (64 << 20)
+      expect(described_class.new(template: largest)).to be_a(described_class)
+      expect { described_class.new(template: "#{largest}x") }.to raise_error(RuntimeError, /exceeds 67108864 bytes/)
+    end
+
     it "renders long texts and many partials in big templates" do
       long = "x" * 200_000
       expect(render("#{long}{{y}}", y: 1)).to eq("#{long}1")

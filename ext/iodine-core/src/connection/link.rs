@@ -77,3 +77,26 @@ impl Link {
         WriteLimits { max_pending: usize::MAX, timeout: PATIENCE }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn packets_beyond_the_bound_are_dropped_and_counted() {
+        let half = Bytes::from(vec![0; MOST_WAITING / 2]);
+        let mut link = Link::new();
+        assert_eq!(link.send(b"a", half.clone()), None);
+        let rest = MOST_WAITING - link.frames.bytes();
+        assert_eq!(link.send(b"b", half.slice(..rest)), None, "up to the bound");
+        assert_eq!(link.send(b"b", half.slice(..1)), Some(1));
+        assert_eq!(link.send(b"c", half.slice(..1)), Some(2));
+    }
+
+    #[test]
+    fn a_packet_that_is_larger_than_the_bound_goes_alone() {
+        let mut link = Link::new();
+        assert_eq!(link.send(b"a", Bytes::from(vec![0; MOST_WAITING + 1])), None);
+        assert_eq!(link.send(b"a", Bytes::from_static(b"x")), Some(1));
+    }
+}

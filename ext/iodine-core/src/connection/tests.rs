@@ -8,9 +8,9 @@ use iodine_proto::websocket::{
     encode_pong,
 };
 
-use super::Turn;
 use super::sse::Sse;
 use super::websocket::WebSocket;
+use super::{HANDSHAKES, Turn};
 use crate::client::{Client, Event, Protocol};
 use crate::jobs::{Job, JobQueue};
 use crate::net::write_queue::WriteQueue;
@@ -364,4 +364,11 @@ fn an_event_stream_ends_when_either_end_closes() {
         stream.sse.write(b"late".as_slice().into(), &stream.turn, &mut stream.out);
         assert!(stream.out.is_empty() && stream.sse.live.is_finished());
     }
+}
+
+#[test]
+fn a_turn_goes_on_with_so_many_handshakes_and_no_more() {
+    let mut turn = Turn::new(Instant::now(), crate::metrics::Sheet::own());
+    let taken = (0..HANDSHAKES + 2).filter(|_| turn.takes_handshake()).count();
+    assert_eq!(taken, HANDSHAKES as usize);
 }
