@@ -11,6 +11,7 @@ require_relative "iodine/inherited_sockets"
 require_relative "iodine/tls"
 require_relative "iodine/listener"
 require_relative "iodine/service"
+require_relative "iodine/connection"
 require_relative "iodine/clients"
 require_relative "iodine/metrics_listener"
 require_relative "iodine/signals"
@@ -57,18 +58,24 @@ module Iodine
   module_function
 
   # Application threads in each worker, as last set; 0 (the default) lets the server choose.
+  #
+  # @return [Integer]
   def threads = Iodine.instance_variable_get(:@threads)
 
   # Sets the number of application threads in each worker process.
   #
   # 0 lets the server choose, -n means the number of cores divided by n. Takes effect at the next #start.
   #
-  # Raises TypeError unless given an Integer, RangeError above 4095.
+  # @param number [Integer] at most 4095
+  # @raise [TypeError] for anything but an Integer
+  # @raise [RangeError] above 4095
   def threads=(number)
     Iodine.instance_variable_set(:@threads, Base.count(number, "threads", MAX_THREADS))
   end
 
   # Worker processes, as last set; 0 (the default) lets the server choose.
+  #
+  # @return [Integer]
   def workers = Iodine.instance_variable_get(:@workers)
 
   # Sets the number of worker processes. With 1 the process that calls #start serves by itself; with more it becomes
@@ -76,15 +83,22 @@ module Iodine
   #
   # 0 lets the server choose, -n means the number of cores divided by n. Takes effect at the next #start.
   #
-  # Raises TypeError unless given an Integer, RangeError above 511.
+  # @param number [Integer] at most 511
+  # @raise [TypeError] for anything but an Integer
+  # @raise [RangeError] above 511
   def workers=(number)
     Iodine.instance_variable_set(:@workers, Base.count(number, "workers", MAX_WORKERS))
   end
 
   # The log level: 0 silent, 1 fatal, 2 errors, 3 warnings, 4 information (the default), 5 debugging.
+  #
+  # @return [Integer]
   def verbosity = Iodine.instance_variable_get(:@verbosity)
 
-  # Sets the log level. Raises TypeError unless given an Integer.
+  # Sets the log level, at once.
+  #
+  # @param level [Integer] as #verbosity returns it
+  # @raise [TypeError] for anything but an Integer
   def verbosity=(level)
     raise TypeError, "verbosity must be an Integer, got #{level.inspect}" unless level.is_a?(Integer)
 
@@ -93,7 +107,7 @@ module Iodine
   end
 
   # Opens a listening socket, at once; connections are accepted from #start on, or at once in a process that serves
-  # already. Returns the handler.
+  # already.
   #
   #     Iodine.listen(service: :http, port: 3000, handler: app)
   #     Iodine.listen(url: "http://127.0.0.1:3000") { |env| [200, {}, ["hi"]] }
@@ -132,8 +146,13 @@ module Iodine
   # [deflate_min] smallest message that is compressed, bytes; 1024
   # [log] a line for each response on stderr: true for the format of iodine 0.7, or `:common`, `:combined`, `:json`
   #
-  # Raises TypeError unless given a Hash, or for a `tls` that is none, ArgumentError without a handler or for a folder
-  # that cannot be read, RuntimeError when the socket cannot be opened, or in the master of a cluster that is running.
+  # @param options [Hash{Symbol => Object}] the options, as a Hash or as keywords
+  # @yield [env] the handler, unless it is among the options
+  # @yieldparam env [Hash{String => Object}] the environment of the request; nothing for raw connections
+  # @return [Object] the handler
+  # @raise [TypeError] unless given a Hash, or for a `tls` that is none
+  # @raise [ArgumentError] without a handler, or for a folder that cannot be read
+  # @raise [RuntimeError] when the socket cannot be opened, or in the master of a cluster that is running
   def listen(options = {}, **keywords, &block)
     raise TypeError, "Iodine.listen takes a Hash of options, got #{options.inspect}" unless options.is_a?(Hash)
 
@@ -141,7 +160,7 @@ module Iodine
     listener.handler
   end
 
-  # Connects to a server, by WebSocket or with a protocol of the handler's own. Returns Iodine.
+  # Connects to a server, by WebSocket or with a protocol of the handler's own.
   #
   #     Iodine.connect(url: "ws://example.com/chat", handler: ChatClient.new)
   #     Iodine.connect(service: :raw, address: "example.com", port: 3000, handler: client)
@@ -172,8 +191,11 @@ module Iodine
   # [deflate_min] smallest message that is compressed, bytes; 1024
   # [tls] an Iodine::TLS to encrypt by. A `wss` or `tls` URL needs none: the authorities of the system verify the server
   #
-  # Raises TypeError unless given a Hash, ArgumentError without a handler, with a block, or for what cannot be sent,
-  # RuntimeError when the name is not known.
+  # @param options [Hash{Symbol => Object}] the options, as a Hash or as keywords
+  # @return [Module] Iodine
+  # @raise [TypeError] unless given a Hash
+  # @raise [ArgumentError] without a handler, with a block, or for what cannot be sent
+  # @raise [RuntimeError] when the name is not known
   def connect(options = {}, **keywords, &block)
     raise TypeError, "Iodine.connect takes a Hash of options, got #{options.inspect}" unless options.is_a?(Hash)
     raise ArgumentError, "Iodine.connect takes no block: its callbacks are those of the :handler" if block
@@ -182,12 +204,16 @@ module Iodine
     Iodine
   end
 
-  # Makes a raw connection of a file descriptor (Integer): a socket, a pipe, a terminal. It is copied; the original
-  # stays as it is, but that both are non-blocking from then on. `on_open` of the handler is called before this returns,
-  # or when the server of this process starts. Returns the handler.
+  # Makes a raw connection of a file descriptor: a socket, a pipe, a terminal. It is copied; the original stays as it
+  # is, but that both are non-blocking from then on. `on_open` of the handler is called before this returns, or when the
+  # server of this process starts.
   #
-  # Raises TypeError for what is no Integer, ArgumentError for nil, true and false as a handler, IOError for what is no
-  # open descriptor.
+  # @param descriptor [Integer] the descriptor's number
+  # @param handler [Object] the object with the callbacks
+  # @return [Object] the handler
+  # @raise [TypeError] for what is no Integer
+  # @raise [ArgumentError] for nil, true and false as a handler
+  # @raise [IOError] for what is no open descriptor
   def attach_fd(descriptor, handler)
     raise TypeError, "fd must be an Integer, got #{descriptor.inspect}" unless descriptor.is_a?(Integer)
 
@@ -195,64 +221,97 @@ module Iodine
     handler
   end
 
-  # How many connections this process has open, by what is spoken on them: a Hash with the keys :http, :websocket, :sse
-  # and :raw. Those of Iodine.connect and Iodine.attach_fd count as well. Cheap enough to be asked for each request.
+  # How many connections this process has open, by what is spoken on them. Those of Iodine.connect and Iodine.attach_fd
+  # count as well. Cheap enough to be asked for each request.
+  #
+  # @return [Hash{Symbol => Integer}] with the keys `:http`, `:websocket`, `:sse` and `:raw`
   def connections = Base::Server.connections
 
-  # Serves until #stop, SIGINT or SIGTERM. Returns Iodine. Raises RuntimeError when the server runs already.
+  # Serves until #stop, SIGINT or SIGTERM.
+  #
+  # @return [Module] Iodine
+  # @raise [RuntimeError] when the server runs already
   def start
     Base::Server.start
     Iodine
   end
 
   # Asks the server of this process to stop: running requests are answered first. In a worker of a cluster the master
-  # then starts another one. Returns Iodine.
+  # then starts another one.
+  #
+  # @return [Module] Iodine
   def stop
     Base::Server.stop
     Iodine
   end
 
-  # True from #start until the server is asked to stop.
+  # @return [Boolean] true from #start until the server is asked to stop
   def running? = Base::Server.running?
 
-  # True in the process that called #start, and before.
+  # @return [Boolean] true in the process that called #start, and before
   def master? = Base::Server.master?
 
-  # True in a process that serves requests, from before its `:on_start` callbacks on.
+  # @return [Boolean] true in a process that serves requests, from before its `:on_start` callbacks on
   def worker? = Base::Server.worker?
 
-  # Queues a block to be run by one of the server's threads as soon as it can. Returns the block.
+  # Queues a block to be run by one of the server's threads as soon as it can.
   #
   # Blocks queued before #start run in the master and in each worker.
+  #
+  # @yield what is to be done
+  # @return [Proc] the block
+  # @raise [LocalJumpError] without a block
   def run(&block)
     raise LocalJumpError, "no block given (Iodine.run)" unless block
 
     Base::Scheduler.run(block)
   end
 
-  # Runs a block once, in so many milliseconds (Integer). Returns the block. Raises TypeError for other numbers.
+  # Runs a block once, later.
+  #
+  #     Iodine.run_after(5_000) { puts "five seconds have passed" }
+  #
+  # @param milliseconds [Integer, nil] from now; nil and 0 are the same as #run
+  # @yield what is to be done
+  # @return [Proc] the block
+  # @raise [TypeError] for other numbers
+  # @raise [RangeError] for negative ones
+  # @raise [LocalJumpError] without a block
   def run_after(milliseconds, &block)
     raise LocalJumpError, "no block given (Iodine.run_after)" unless block
 
     Base::Scheduler.run_after(milliseconds || 0, block)
   end
 
-  # Runs a block every so many milliseconds (Integer), `repetitions` times; nil and 0 are for ever. The next interval
-  # begins when the block has returned. Returns the block, or nil for an interval of 0 without end.
+  # Runs a block now and again. The next interval begins when the block has returned.
+  #
+  #     Iodine.run_every(60_000) { puts "another minute" }
+  #
+  # @param milliseconds [Integer] the interval
+  # @param repetitions [Integer, nil] how many times; nil (the default) and 0 are for ever
+  # @yield what is to be done
+  # @return [Proc, nil] the block; nil, with an error in the log, for an interval of 0 without end
+  # @raise [TypeError] for other numbers
+  # @raise [RangeError] for a negative interval
+  # @raise [LocalJumpError] without a block
   def run_every(milliseconds, repetitions = nil, &block)
     raise LocalJumpError, "no block given (Iodine.run_every)" unless block
 
     Base::Scheduler.run_every(milliseconds, repetitions || 0, block)
   end
 
-  # Runs a block once, the next time the server has nothing left to do after some work. Returns the block.
+  # Runs a block once, the next time the server has nothing left to do after some work.
+  #
+  # @yield what is to be done
+  # @return [Proc] the block
+  # @raise [LocalJumpError] without a block
   def on_idle(&block)
     raise LocalJumpError, "no block given (Iodine.on_idle)" unless block
 
     Base::Scheduler.on_idle(block)
   end
 
-  # Runs a block whenever the process reaches a state. Returns the block.
+  # Runs a block whenever the process reaches a state.
   #
   # [:pre_start] in the master, before it forks
   # [:before_fork] in the master, before each fork
@@ -264,7 +323,11 @@ module Iodine
   # [:on_parent_crush] in a worker whose master is gone
   # [:on_child_crush] in the master, when a worker has died
   #
-  # Raises TypeError for another state.
+  # @param state [Symbol] one of these
+  # @yield what is to be done; an exception is logged
+  # @return [Proc] the block
+  # @raise [TypeError] for another state
+  # @raise [LocalJumpError] without a block
   def on_state(state, &block)
     raise LocalJumpError, "no block given (Iodine.on_state)" unless block
 

@@ -10,12 +10,34 @@ module Iodine
   end
 
   class << self
-    # Deprecated: Iodine.listen with `service: :http`.
+    # @deprecated It is Iodine.listen with `service: :http`.
+    # @param options [Hash{Symbol => Object}] those of Iodine.listen
+    # @return [Object] the handler
     def listen2http(options = {}, **keywords, &block)
       Base.deprecated("Iodine.listen2http", "Iodine.listen(service: :http)")
       listen(options.merge(keywords, service: :http), &block)
     end
 
+    # @!method before_fork
+    #   @deprecated It is Iodine.on_state with `:before_fork`.
+    #   @yield what is to be done
+    #   @return [Proc] the block
+    # @!method after_fork
+    #   @deprecated It is Iodine.on_state with `:after_fork`.
+    #   @yield what is to be done
+    #   @return [Proc] the block
+    # @!method after_fork_in_worker
+    #   @deprecated It is Iodine.on_state with `:enter_child`.
+    #   @yield what is to be done
+    #   @return [Proc] the block
+    # @!method after_fork_in_master
+    #   @deprecated It is Iodine.on_state with `:enter_master`.
+    #   @yield what is to be done
+    #   @return [Proc] the block
+    # @!method on_shutdown
+    #   @deprecated It is Iodine.on_state with `:on_finish`.
+    #   @yield what is to be done
+    #   @return [Proc] the block
     { before_fork: :before_fork, after_fork: :after_fork, after_fork_in_worker: :enter_child,
       after_fork_in_master: :enter_master, on_shutdown: :on_finish }.each do |name, state|
       define_method(name) do |&block|
@@ -26,7 +48,9 @@ module Iodine
   end
 
   class << PubSub
-    # Deprecated: Iodine::PubSub.detach.
+    # @deprecated It is Iodine::PubSub.detach.
+    # @param engine [Engine]
+    # @return [Engine] the engine
     def dettach(engine)
       Base.deprecated("Iodine::PubSub.dettach", "Iodine::PubSub.detach")
       detach(engine)

@@ -23,8 +23,11 @@ module Iodine
     #
     # A warning tells of options of Ruby's json that are not known here.
     #
-    # Raises EncodingError for text that is not JSON (naming line and column), is not UTF-8 or is nested too deep;
-    # TypeError for what is not a String.
+    # @param source [String] the document
+    # @param options [Hash{Symbol => Object}, nil] the options, as a Hash or as keywords
+    # @return [Hash, Array, String, Integer, Float, true, false, nil]
+    # @raise [EncodingError] for text that is not JSON (naming line and column), is not UTF-8 or is nested too deep
+    # @raise [TypeError] for what is not a String
     def parse(source, options = nil, **keywords)
       return PARSER.parse(source, MAX_NESTING, false, false) unless options || !keywords.empty?
 
@@ -36,6 +39,11 @@ module Iodine
 
     # As .parse, for documents that are trusted: nested at will, and with NaN and the infinities, unless the options say
     # otherwise.
+    #
+    # @param source [String] the document
+    # @param options [Hash{Symbol => Object}, nil] as of .parse
+    # @return [Hash, Array, String, Integer, Float, true, false, nil]
+    # @raise [EncodingError, TypeError] as .parse
     def parse!(source, options = nil, **keywords)
       parse(source, max_nesting: nil, allow_nan: true, **options.to_h, **keywords)
     end
@@ -53,7 +61,10 @@ module Iodine
     # [ascii_only] writes what is not ASCII as <tt>\uXXXX</tt>; false
     # [script_safe] escapes <tt>/</tt>, U+2028 and U+2029 as well; false
     #
-    # Raises EncodingError for a String that is not text, for NaN and the infinities, and for what is nested too deep.
+    # @param object [Object]
+    # @param options [Hash{Symbol => Object}, nil] the options, as a Hash or as keywords
+    # @return [String] UTF-8
+    # @raise [EncodingError] for a String that is not text, for NaN and the infinities, and for what is nested too deep
     def generate(object, options = nil, **keywords)
       return GENERATOR.generate(object) unless options || !keywords.empty?
 
@@ -61,6 +72,11 @@ module Iodine
     end
 
     # As .generate, one line for each member and element, indented by two spaces.
+    #
+    # @param object [Object]
+    # @param options [Hash{Symbol => Object}, nil] as of .generate
+    # @return [String] UTF-8
+    # @raise [EncodingError] as .generate
     def pretty_generate(object, options = nil, **keywords)
       generate(object, **PRETTY, **options.to_h, **keywords)
     end

@@ -28,6 +28,12 @@ module Iodine
     # [partials] Hash of names and sources, instead of files; a partial that is not in it prints nothing. nil
     # [reload] whether #render looks for changed files before it renders, and compiles them again. false
     #
+    # @param name [String, nil] the file, as in 0.7; filename: wins
+    # @param source [String, nil] the template, as in 0.7; template: wins
+    # @param filename [String, nil] see above, as are the others
+    # @param template [String, nil]
+    # @param partials [Hash{String, Symbol => String}, nil]
+    # @param reload [Boolean]
     # @raise [ArgumentError] without a file name and a template
     # @raise [TypeError] for a file name or a template that is not a String
     # @raise [LoadError] when the file or one of its partials cannot be found or read
@@ -44,13 +50,19 @@ module Iodine
     #
     # What a method or a lambda of the data raises is logged, and its value taken as empty.
     #
+    # @param data [Object] a Hash, or any other object
+    # @return [String]
     # @raise [RuntimeError] for partials that use one another without end, and for a lambda's text that is no template
     # @raise [LoadError] when a partial whose name comes from the data cannot be found
     def render(data)
       current.render(data)
     end
 
-    # Options may be a Hash in braces, as they could in 0.7.
+    # As #initialize. Options may be a Hash in braces, as they could in 0.7.
+    #
+    # @param arguments [Array] those of #initialize
+    # @param options [Hash{Symbol => Object}] those of #initialize
+    # @return [Iodine::Mustache]
     def self.new(*arguments, **options)
       arguments in [Hash => given] and return super(**given, **options)
       super
@@ -64,8 +76,9 @@ module Iodine
     # The last KEPT templates are kept, by file name and source, and compiled again when their files change. A template
     # that is used often is better kept by Mustache.new, which does not look at the files.
     #
-    # Takes `(filename, data, template = nil)`, or keywords as Mustache.new does, and `data`. Raises what Mustache.new
-    # and #render raise.
+    # @param arguments [Array] `(filename, data, template = nil)`, or keywords as Mustache.new has them, and `data`
+    # @return [String]
+    # @raise [ArgumentError, TypeError, LoadError, RuntimeError] as Mustache.new and #render
     def self.render(*arguments)
       if arguments.size == 1 && arguments.first.is_a?(Hash)
         render_with(**arguments.first)

@@ -12,32 +12,55 @@ module Iodine
   module PubSub
     class << self
       # The engine that `publish` uses unless it is given one.
+      #
+      # @return [Engine] CLUSTER, unless another one was set
       attr_reader :default
 
-      # Sets the default engine; nil is CLUSTER. Does not attach it. Raises TypeError for what is no engine.
+      # Sets the default engine. Does not attach it.
+      #
+      # @param engine [Engine, nil] nil is CLUSTER
+      # @raise [TypeError] for what is no engine
       def default=(engine)
         @default = Base::PubSub.engine(engine || CLUSTER)
       end
 
       # Calls `subscribe` and `unsubscribe` of an engine when a channel gains its first subscriber and loses its last
-      # one, and `subscribe` for all channels that have subscribers already. Returns the engine.
+      # one, and `subscribe` for all channels that have subscribers already.
       #
-      # The master of a cluster tells its engines of the channels of all workers, a worker of its own only. Raises
-      # TypeError for what is no engine.
+      # The master of a cluster tells its engines of the channels of all workers, a worker of its own only.
+      #
+      # @param engine [Engine]
+      # @return [Engine] the engine
+      # @raise [TypeError] for what is no engine
       def attach(engine) = Base::PubSub.attach_engine(Base::PubSub.engine(engine))
 
-      # Tells an engine of no more channels. Returns the engine. Raises TypeError for what is no engine.
+      # Tells an engine of no more channels.
+      #
+      # @param engine [Engine]
+      # @return [Engine] the engine
+      # @raise [TypeError] for what is no engine
       def detach(engine) = Base::PubSub.detach_engine(Base::PubSub.engine(engine))
 
-      # Tells an attached engine of all channels again. Returns the engine. Raises TypeError for what is no engine.
+      # Tells an attached engine of all channels again.
+      #
+      # @param engine [Engine]
+      # @return [Engine] the engine
+      # @raise [TypeError] for what is no engine
       def reset(engine) = Base::PubSub.reset_engine(Base::PubSub.engine(engine))
 
       # How many subscribers a channel has, in all processes of the cluster: connections, and blocks of processes.
-      # Subscribers of patterns do not count. Waits for the master; 0 when the server does not run. Raises RuntimeError
-      # when the master does not answer within 5 seconds.
+      # Subscribers of patterns do not count. Waits for the master, up to 5 seconds.
+      #
+      # @param channel [String, Symbol]
+      # @return [Integer] 0 when the server does not run
+      # @raise [TypeError] for what is no name of a channel
+      # @raise [RuntimeError] when the master does not answer
       def subscribers(channel) = Base::PubSub.native_subscribers(Base::PubSub.channel_name(channel))
 
       # The names of all channels that have subscribers, as #subscribers counts them. Patterns are not among them.
+      #
+      # @return [Array<String>] binary Strings
+      # @raise [RuntimeError] when the master does not answer within 5 seconds
       def channels = Base::PubSub.native_channels
     end
 
@@ -52,14 +75,26 @@ module Iodine
     #
     #     Iodine::PubSub.default = Logged.new
     class Engine
-      # Called for an attached engine when a channel, or a pattern (+match+ is true), has its first subscriber. By a
-      # thread of the server, one call after the other; what is raised is logged.
+      # Called for an attached engine when a channel, or a pattern, has its first subscriber. By a thread of the server,
+      # one call after the other; what is raised is logged.
+      #
+      # @param _channel [String] binary
+      # @param _match [true, nil] true for a pattern
+      # @return [void]
       def subscribe(_channel, _match = nil); end
 
       # Called for an attached engine when a channel, or a pattern, has lost its last subscriber.
+      #
+      # @param _channel [String] binary
+      # @param _match [true, nil] true for a pattern
+      # @return [void]
       def unsubscribe(_channel, _match = nil); end
 
       # Called in the process that publishes. Delivers nothing by itself.
+      #
+      # @param _channel [String]
+      # @param _message [String]
+      # @return [void]
       def publish(_channel, _message); end
     end
 
@@ -106,8 +141,15 @@ module Iodine
     # [match] `:redis` takes the name for a pattern: `*` any run of bytes, `?` any one, `[a-z]`, `[^a-z]`, `\` escapes
     # [handler] an object with the method `call`, instead of the block
     #
-    # A subscription to the same channel, or to the same pattern, takes the place of the one before. Returns the
-    # channel. Raises ArgumentError without a channel or a block, TypeError for a channel that is no String or Symbol.
+    # A subscription to the same channel, or to the same pattern, takes the place of the one before.
+    #
+    # @param arguments [Array] the channel, or a Hash of the options, or both
+    # @param options [Hash{Symbol => Object}]
+    # @yieldparam channel [String]
+    # @yieldparam message [String]
+    # @return [String, Symbol] the channel, as it was given
+    # @raise [ArgumentError] without a channel or a block
+    # @raise [TypeError] for a channel that is no String or Symbol
     def subscribe(*arguments, **options, &block)
       request = Base::PubSub::Subscribing.new(arguments, options, block)
       raise ArgumentError, "Iodine.subscribe needs a block, or a handler" unless request.handler
@@ -116,8 +158,11 @@ module Iodine
       request.channel
     end
 
-    # Ends the subscription of this process to a channel, or to a pattern. Returns whether there was one. Raises
-    # TypeError for a channel that is no String or Symbol.
+    # Ends the subscription of this process to a channel, or to a pattern.
+    #
+    # @param channel [String, Symbol]
+    # @return [Boolean] whether there was one
+    # @raise [TypeError] for a channel that is no String or Symbol
     def unsubscribe(channel) = Base::PubSub.native_unsubscribe(Base::PubSub.channel_name(channel))
 
     # Publishes a message, which is a String of any bytes, to a channel:
@@ -125,8 +170,13 @@ module Iodine
     #     Iodine.publish("chat", "Hello")
     #     Iodine.publish(to: "chat", message: "Hello", engine: Iodine::PubSub::PROCESS)
     #
-    # The engine is PubSub.default unless given; false is Iodine::PubSub::PROCESS. Returns true. Raises ArgumentError
-    # without a channel or a message, TypeError for those that are none.
+    # The engine is PubSub.default unless given; false is Iodine::PubSub::PROCESS.
+    #
+    # @param arguments [Array] channel, message, engine; the last one may be left away
+    # @param options [Hash{Symbol => Object}] or `to:`, `message:`, `engine:`
+    # @return [true]
+    # @raise [ArgumentError] without a channel or a message
+    # @raise [TypeError] for those that are none, or too large: 64 MiB for a message, 16 MiB for a name
     def publish(*arguments, **options) = Base::PubSub.publish(arguments, options)
   end
 
@@ -142,7 +192,14 @@ module Iodine
     #
     # [as] `:binary` sends all messages as binary ones
     #
-    # Returns the channel; nil when the connection is closed, and for `as: :binary` of an event stream.
+    # @param arguments [Array] the channel, or a Hash of the options, or both
+    # @param options [Hash{Symbol => Object}]
+    # @yieldparam channel [String]
+    # @yieldparam message [String]
+    # @return [String, Symbol, nil] the channel; nil when the connection is closed, and for `as: :binary` of an event
+    #   stream
+    # @raise [ArgumentError] without a channel
+    # @raise [TypeError] for a channel that is no String or Symbol
     def subscribe(*arguments, **options, &block)
       request = Base::PubSub::Subscribing.new(arguments, options, block)
       return if request.binary? && protocol == :sse && !request.handler
@@ -152,11 +209,19 @@ module Iodine
       request.channel if taken
     end
 
-    # Ends the subscription of the connection to a channel, or to a pattern. Returns whether there was one; nil when the
-    # connection is closed.
+    # Ends the subscription of the connection to a channel, or to a pattern.
+    #
+    # @param channel [String, Symbol]
+    # @return [Boolean, nil] whether there was one; nil when the connection is closed
+    # @raise [TypeError] for a channel that is no String or Symbol
     def unsubscribe(channel) = Base::PubSub.native_unsubscribe_connection(self, Base::PubSub.channel_name(channel))
 
     # The same as Iodine.publish.
+    #
+    # @param arguments [Array] channel, message, engine
+    # @param options [Hash{Symbol => Object}]
+    # @return [true]
+    # @raise [ArgumentError, TypeError] as Iodine.publish
     def publish(*arguments, **options) = Base::PubSub.publish(arguments, options)
   end
 end

@@ -13,6 +13,12 @@ module Iodine
       #
       # Of the options, given as Symbols or Strings, it reads Port and Host; one that is missing is taken from
       # Iodine::DEFAULT_SETTINGS. A block is called with the handler before the server starts.
+      #
+      # @param app [#call] the Rack application
+      # @param options [Hash{Symbol, String => Object}]
+      # @yieldparam handler [Module] Iodine::Rack
+      # @return [true]
+      # @raise [RuntimeError] when the socket cannot be opened
       def run(app, options = {}, **keywords)
         options = options.merge(keywords)
         port, address = %w[Port Host].map { |name| options[name.to_sym] || options[name] }
@@ -22,10 +28,15 @@ module Iodine
         true
       end
 
-      # Stops the server.
+      # Stops the server, as Iodine.stop.
+      #
+      # @return [Module] Iodine
       def shutdown = Iodine.stop
 
       # Makes the handler known to Rack::Handler (Rack 2) or Rackup::Handler (Rack 3).
+      #
+      # @param handlers [Module] one of these two
+      # @return [void]
       def register_with(handlers)
         %w[iodine Iodine].each { |name| handlers.register(name, self) }
       end

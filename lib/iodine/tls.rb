@@ -18,6 +18,10 @@ module Iodine
     SUPPORTED = true
 
     # Without arguments there is no certificate yet; otherwise as #use_certificate.
+    #
+    # @param arguments [Array<String, nil>] server name, certificate, private key, password
+    # @param keywords [Hash{Symbol => String, nil}] the same by name
+    # @raise [Iodine::TLS::Error, TypeError, ArgumentError] as #use_certificate
     def initialize(*arguments, **keywords)
       @settings = Base::TLSSettings.new
       @protocols = {}
@@ -31,7 +35,7 @@ module Iodine
       @protocols = @protocols.dup
     end
 
-    # Adds a certificate that a server shows. Returns self.
+    # Adds a certificate that a server shows.
     #
     # [server_name] a name that clients ask for (SNI), in addition to those in the certificate: a host name, or `*.` and
     #   a host name; nil is none
@@ -43,9 +47,14 @@ module Iodine
     #
     # Clients that ask for no name, or for one that no certificate is for, are shown the first one.
     #
-    # Raises TypeError for anything but Strings, ArgumentError for too few or too many of them, Iodine::TLS::Error when
-    # the name cannot be in a certificate, a file cannot be read or is damaged, or the key does not belong to the
-    # certificate. FrozenError when it is frozen, as #trust and #on_protocol do.
+    # @param arguments [Array<String, nil>] these, in this order
+    # @param keywords [Hash{Symbol => String, nil}] or by name
+    # @return [self]
+    # @raise [TypeError] for anything but Strings
+    # @raise [ArgumentError] for too few or too many of them
+    # @raise [Iodine::TLS::Error] when the name cannot be in a certificate, a file cannot be read or is damaged, or the
+    #   key does not belong to the certificate
+    # @raise [FrozenError] when it is frozen, as #trust and #on_protocol do
     def use_certificate(*arguments, **keywords)
       name, certificate, key, password = certificate_arguments(arguments, keywords)
       settings = settings_to_change
@@ -63,9 +72,12 @@ module Iodine
 
     # Adds the authorities in a PEM file. A server then demands a certificate of each client, and refuses those whose
     # certificate leads to none of them; a client (Iodine.connect) verifies servers by them, and not by those of the
-    # system. Revocation lists in the file (X509 CRL) are obeyed. Returns self.
+    # system. Revocation lists in the file (X509 CRL) are obeyed.
     #
-    # Raises TypeError unless given a String, Iodine::TLS::Error when the file cannot be used.
+    # @param pem_file [String] its path
+    # @return [self]
+    # @raise [TypeError] unless given a String
+    # @raise [Iodine::TLS::Error] when the file cannot be used
     def trust(pem_file)
       raise TypeError, "the path of a PEM file must be a String, got #{pem_file.inspect}" unless path?(pem_file)
 
@@ -75,12 +87,15 @@ module Iodine
 
     # Lets clients of a server choose a protocol by that name (ALPN, RFC 7301). The block is called for each connection
     # whose client does, and returns the object with the callbacks of a raw connection, or nil to close it. All others
-    # go on to the handler of Iodine.listen, which for HTTP has the names `http/1.1` and `http/1.0`. Returns self.
+    # go on to the handler of Iodine.listen, which for HTTP has the names `http/1.1` and `http/1.0`.
     #
     #     tls.on_protocol("chat/1") { ChatConnection.new }
     #
-    # Raises TypeError unless given a String, ArgumentError for an empty one, one of more than 255 bytes, one that is
-    # taken, and without a block.
+    # @param name [String] of 1 to 255 bytes
+    # @yieldreturn [Object, nil] the object with the callbacks
+    # @return [self]
+    # @raise [TypeError] unless given a String
+    # @raise [ArgumentError] for a name of another length, or one that is taken, and without a block
     def on_protocol(name, &block)
       raise TypeError, "the name of a protocol must be a String, got #{name.inspect}" unless name.is_a?(String)
       raise ArgumentError, "no block given (Iodine::TLS#on_protocol)" unless block
@@ -94,17 +109,23 @@ module Iodine
 
     # Whether a client (Iodine.connect) verifies who answers; true. False is for development: whoever sits between the
     # two reads all and changes what he likes. Each use of it is logged.
+    #
+    # @param wanted [Boolean]
     def verify=(wanted)
       settings_to_change.verify = wanted ? true : false
     end
 
-    # As it was set.
+    # @return [Boolean] as it was set; true unless it was
     def verify? = settings.verify?
 
     # Nothing of it is for the log.
+    #
+    # @return [String]
     def inspect = "#<#{self.class}>"
 
     # One whose certificate vouches for itself, for development: for the name of this machine, and for localhost.
+    #
+    # @return [Iodine::TLS]
     def self.self_signed = new.tap { |tls| tls.send(:sign_for_this_machine) }
 
     private

@@ -21,8 +21,10 @@ module Iodine
       # What the server answers when it has a message.
       TAKEN = "+"
 
-      # +path+ is that of the server's socket; +timeout+ seconds that the server may take for an answer. Connects with
-      # the first message.
+      # Connects with the first message.
+      #
+      # @param path [String] of the server's socket
+      # @param timeout [Numeric] seconds that the server may take for an answer; 10
       def initialize(path, timeout: TIMEOUT)
         super()
         @path = path
@@ -30,8 +32,13 @@ module Iodine
         @lock = Mutex.new
       end
 
-      # Publishes a message, and waits until the server has it. Returns the publisher. Raises Error when there is no
-      # server, or it does not answer; TypeError and ArgumentError as Iodine.publish.
+      # Publishes a message, and waits until the server has it.
+      #
+      # @param channel [String, Symbol]
+      # @param message [String]
+      # @return [self]
+      # @raise [Error] when there is no server, or it does not answer
+      # @raise [TypeError, ArgumentError] as Iodine.publish
       def publish(channel, message)
         frame = self.class.frame(Base::PubSub.channel_name(channel), Base::PubSub.message(message))
         @lock.synchronize { hand_over(frame) }
@@ -42,12 +49,18 @@ module Iodine
       end
 
       # Closes the connection; the next message opens another one.
+      #
+      # @return [nil]
       def close
         @socket&.close
         @socket = nil
       end
 
       # The bytes of a message on the socket: the lengths of channel and message, four bytes each, then these.
+      #
+      # @param channel [String]
+      # @param message [String]
+      # @return [String] binary
       def self.frame(channel, message)
         [channel.bytesize, message.bytesize].pack("NN") << channel.b << message.b
       end

@@ -16,6 +16,8 @@ module Iodine
       # An error that Redis has answered to a command, as blocks of #cmd are given it. It is not raised.
       class Error < StandardError
         # The first word of the message, which says what kind of error it is: "ERR", "WRONGTYPE" …
+        #
+        # @return [String, nil]
         def code = message[/\A\S+/]
       end
 
@@ -38,8 +40,11 @@ module Iodine
       #       shown if it asks; without one it is verified by those of the system
       # [max_pending] MiB of messages and commands that may wait for Redis; more are dropped, and counted in the log; 16
       #
-      # Raises TypeError for a URL that is no String, ArgumentError for one that names no Redis server and for other
-      # options, RuntimeError in a worker of a cluster.
+      # @param url [String]
+      # @param options [Hash{Symbol => Object}] the options, as a Hash or as keywords
+      # @raise [TypeError] for a URL that is no String
+      # @raise [ArgumentError] for one that names no Redis server, and for other options
+      # @raise [RuntimeError] in a worker of a cluster
       def initialize(url, options = {}, **keywords)
         super()
         Base::RedisClients.check_process
@@ -48,7 +53,12 @@ module Iodine
         PubSub.attach(self)
       end
 
-      # Publishes a message through Redis. Returns the engine.
+      # Publishes a message through Redis, and does not wait for it.
+      #
+      # @param channel [String, Symbol]
+      # @param message [String]
+      # @return [self]
+      # @raise [TypeError] for anything else
       def publish(channel, message)
         @client.publish(Base::PubSub.channel_name(channel), Base::PubSub.message(message))
         self
@@ -63,8 +73,11 @@ module Iodine
       # Strings, Integers, true for `OK`, nil, Arrays of these, and an Error. Blocks are called one after the other, in
       # the order of the commands; what they raise is logged.
       #
-      # Returns the engine. Raises ArgumentError for other arguments, without any, and for commands that would make the
-      # connection useless to others, such as SUBSCRIBE.
+      # @param arguments [Array<String, Symbol, Integer, Float, Boolean, nil>] the command and its arguments
+      # @yieldparam reply [String, Integer, true, nil, Array, Error]
+      # @return [self]
+      # @raise [ArgumentError] for other arguments, without any, and for commands that would make the connection useless
+      #   to others, such as SUBSCRIBE
       def cmd(*arguments, &block)
         @client.command(Base::RedisClients.command(arguments), block)
         Base::RedisClients.call_back(@client) if block
@@ -72,6 +85,8 @@ module Iodine
       end
 
       # The server, without the password.
+      #
+      # @return [String]
       def inspect = "#<#{self.class} #{@client.url}>"
 
       private
