@@ -6,11 +6,12 @@ module Support
   #     <!-- run -->                    it runs to its end; each `code # => value` in it has that value
   #     <!-- prints: some words -->     it runs until it has printed the words, and is then interrupted
   #     <!-- serves: /path => words --> it is a server, whose answer to the path has the words in it
+  #     <!-- session: words -->         commands, whose output has the words in it: bin/newcomer runs them
   #
   # Several expectations are separated by a semicolon and a blank. `after above` behind the first word puts the marked
   # blocks of the same language above it on the page before it.
   class Snippet
-    MARKED = /^<!-- (?<mark>(?:run|prints|serves)\b[^\n]*?) -->\n```(?<language>ruby|sh)\n(?<code>.*?)^```$/m
+    MARKED = /^<!-- (?<mark>(?:run|prints|serves|session)\b[^\n]*?) -->\n```(?<language>ruby|sh)\n(?<code>.*?)^```$/m
     FENCED = /^```ruby\n(.*?)^```$/m
     DOCUMENTS = %w[README.md docs/**/*.md bench/*.md].freeze
     # `code # => value`, or the value on the line below; the code is an expression of that one line.
@@ -42,7 +43,7 @@ module Support
       @above = above.select { |snippet| snippet.language == language }
     end
 
-    # `:run`, `:prints` or `:serves`.
+    # `:run`, `:prints`, `:serves` or `:session`.
     def kind = @mark[/\A\w+/].to_sym
 
     # What is expected: words, or pairs of a path and words.
