@@ -155,7 +155,20 @@ impl Reactor {
     /// When polling fails, which leaves nothing to be done.
     pub(crate) fn turn(&mut self) -> io::Result<Option<Exit>> {
         self.poll()?;
-        self.turn.now = Instant::now();
+        Ok(self.work(Instant::now()))
+    }
+
+    /// A turn that waits for nothing, at a time that the caller says: for tests that have a clock of their own.
+    ///
+    /// # Errors
+    /// When polling fails, which leaves nothing to be done.
+    pub fn step(&mut self, now: Instant) -> io::Result<Option<Exit>> {
+        self.poll.poll(&mut self.events, Some(Duration::ZERO))?;
+        Ok(self.work(now))
+    }
+
+    fn work(&mut self, now: Instant) -> Option<Exit> {
+        self.turn.now = now;
         self.turn.handshakes = 0;
         self.accept_and_read();
         self.take_packets();
@@ -169,7 +182,7 @@ impl Reactor {
             // The process is about to leave, and need not wait for this reactor to be dropped.
             self.turn.log.finish();
         }
-        Ok(exit)
+        exit
     }
 
     /// When the last turn began.
@@ -192,8 +205,8 @@ impl Reactor {
         self.turn.draining && self.clients() == 0 && self.dials.is_empty()
     }
 
-    /// Connections but those to other processes of the cluster.
-    fn clients(&self) -> usize {
+    /// How many connections there are, but for those to other processes of the cluster.
+    pub fn clients(&self) -> usize {
         self.connections.len() - self.hub.links().len()
     }
 
