@@ -38,9 +38,10 @@ RSpec.describe "TLS sessions" do
 
         workers = []
         wait_until("an answer of every worker") do
-          pid, reused, = ask(version, session)
-          expect(reused).to be(true)
-          workers |= [pid]
+          # Several at once: of clients that come one by one, a worker may have all.
+          answers = together(6) { ask(version, session) }
+          expect(answers.map { |answer| answer[1] }).to all(be(true))
+          workers |= answers.map(&:first)
           workers.size >= 3
         end
       end
@@ -71,8 +72,7 @@ RSpec.describe "TLS sessions" do
 
     it "need TLS 1.2 at least" do
       old = ["-cipher", "ALL:@SECLEVEL=0"]
-      expect(s_client("-tls1", *old)).to match(/alert (protocol version|handshake failure)/)
-      expect(s_client("-tls1_1", *old)).to match(/alert (protocol version|handshake failure)/)
+      %w[-tls1 -tls1_1].each { |flag| expect(s_client(flag, *old)).to include("alert protocol version") }
       { "-tls1_2" => "TLSv1.2", "-tls1_3" => "TLSv1.3" }.each do |flag, name|
         expect(s_client(flag)).to match(/^New, #{name}/).and include("Verify return code: 0 (ok)")
       end

@@ -11,6 +11,7 @@
 //!
 //! What it never does: wait. A handshake is a state of its connection, and has a deadline there.
 
+mod beginning;
 mod certificate;
 mod client;
 mod error;

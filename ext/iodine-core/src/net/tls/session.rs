@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use rustls::Connection;
 
+use super::beginning::{Beginning, Noted};
 use super::error::Failure;
 use super::identity::Identity;
 use crate::net::socket::Socket;
@@ -24,8 +25,8 @@ pub(crate) struct Session {
     stage: Stage,
     /// How long the handshake may take.
     timeout: Duration,
-    /// The first byte that came.
-    first: Option<u8>,
+    /// The first bytes that came.
+    beginning: Beginning,
     has_more: bool,
 }
 
@@ -41,7 +42,7 @@ enum Stage {
 
 impl Session {
     pub(super) fn new(socket: Socket, tls: Connection, timeout: Duration) -> Self {
-        Self { socket, tls, stage: Stage::Handshake, timeout, first: None, has_more: false }
+        Self { socket, tls, stage: Stage::Handshake, timeout, beginning: Beginning::default(), has_more: false }
     }
 
     pub(crate) fn socket(&self) -> &Socket {
@@ -191,7 +192,7 @@ impl Session {
 
     /// Takes in what the socket has, some KiB at most.
     fn receive(&mut self) -> io::Result<()> {
-        self.tls.read_tls(&mut Beginning { socket: &mut self.socket, first: &mut self.first })?;
+        self.tls.read_tls(&mut Noted { socket: &mut self.socket, beginning: &mut self.beginning })?;
         match self.tls.process_new_packets() {
             Ok(_) => {
                 if self.stage == Stage::Handshake && !self.tls.is_handshaking() {
@@ -205,30 +206,15 @@ impl Session {
 
     /// The peer does not keep to TLS: it is told by an alert, once, if the socket takes it.
     fn fail(&mut self, error: rustls::Error) -> io::Error {
-        let is_server = matches!(self.tls, Connection::Server(_));
-        // No record begins with a letter (RFC 8446, 5.1), and every request does.
-        if is_server && self.is_handshaking() && self.first.is_some_and(|byte| byte.is_ascii_uppercase()) {
+        let begins = matches!(self.tls, Connection::Server(_)) && self.is_handshaking();
+        self.stage = Stage::Over;
+        if begins && self.beginning.is_request() {
             self.stage = Stage::Plain;
+        } else if let Some(alert) = self.beginning.too_old().filter(|_| begins) {
+            let _ = self.socket.write(&alert);
         } else {
-            self.stage = Stage::Over;
             let _ = self.tls.write_tls(&mut self.socket);
         }
         io::Error::new(io::ErrorKind::InvalidData, Failure(error))
-    }
-}
-
-/// A socket of which the first byte is noted.
-struct Beginning<'a> {
-    socket: &'a mut Socket,
-    first: &'a mut Option<u8>,
-}
-
-impl Read for Beginning<'_> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let length = self.socket.read(buffer)?;
-        if self.first.is_none() {
-            *self.first = buffer[..length].first().copied();
-        }
-        Ok(length)
     }
 }
