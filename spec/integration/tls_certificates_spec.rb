@@ -84,7 +84,9 @@ RSpec.describe "Certificates for TLS" do
     end
 
     it "may be encrypted" do
-      [%w[-v2 aes-256-cbc], %w[-v2 aes-128-cbc -v2prf hmacWithSHA512], %w[-scrypt]].each do |cipher|
+      # 3DES is what `openssl req` uses, SHA-1 what versions before 1.1 did.
+      [%w[-v2 aes-256-cbc], %w[-v2 aes-128-cbc -v2prf hmacWithSHA512], %w[-scrypt], %w[-v2 des3],
+       %w[-v2 aes-256-cbc -v2prf hmacWithSHA1]].each do |cipher|
         key = convert("pkcs8", "-topk8", "-in", "#{folder}/wild.key", *cipher, "-passout", "pass:secret")
         expect(use("wild", key, "secret")).to eq("fine\n")
         expect(use("wild", key, "wrong")).to match(%r{/tried\.key is encrypted: the password is wrong})
@@ -92,9 +94,24 @@ RSpec.describe "Certificates for TLS" do
       end
     end
 
-    it "that are encrypted in the old way are refused with the command that converts them" do
-      key = convert("rsa", "-in", "#{folder}/wild.key", "-traditional", "-aes128", "-passout", "pass:secret")
-      expect(use("wild", key, "secret")).to include("openssl pkcs8 -topk8 -in #{folder}/tried.key")
+    it "that are encrypted in another way are refused with the command that converts them" do
+      old = ["-in", "#{folder}/wild.key", "-passout", "pass:secret"]
+      [["rsa", "-traditional", "-aes128", *old], ["pkcs8", "-topk8", "-v1", "PBE-SHA1-3DES", *old],
+       ["pkcs8", "-topk8", "-v2", "camellia-256-cbc", *old]].each do |command|
+        expect(use("wild", convert(*command), "secret")).to include("openssl pkcs8 -topk8 -in #{folder}/tried.key")
+      end
+    end
+
+    it "of other kinds are refused with those that are taken" do
+      { "ed448" => [], "rsa" => %w[-pkeyopt rsa_keygen_bits:1024],
+        "ec" => %w[-pkeyopt ec_paramgen_curve:P-521] }.each do |algorithm, options|
+        key = convert("genpkey", "-algorithm", algorithm, *options)
+        expect(use("a", key)).to match(/tried\.key cannot be used: .* RSA from 2048 to 8192 bits, ECDSA with P-256/)
+      end
+      ["ec -pkeyopt ec_paramgen_curve:P-384", "ed25519", "rsa -pkeyopt rsa_keygen_bits:4096"].each do |kind|
+        key = convert("genpkey", "-algorithm", *kind.split)
+        expect(use("a", key)).to include("does not belong to the certificate")
+      end
     end
 
     it "may be in the file of the certificate" do
@@ -133,6 +150,8 @@ RSpec.describe "Certificates for TLS" do
       File.write("#{folder}/empty.crt", "")
       File.write("#{folder}/cut.crt", File.read("#{folder}/a.crt")[0, 300])
       File.write("#{folder}/damaged.crt", File.read("#{folder}/a.crt").sub(/^MII.{20}/, "!!!!"))
+      File.write("#{folder}/order.crt", chained.pem.lines.slice_before(/BEGIN/).to_a.reverse.join)
+      File.write("#{folder}/none.crt", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n")
       File.write("#{folder}/none.key", "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n")
       {
         %w[missing.crt a.key] => %r{/missing\.crt cannot be read: No such file},
@@ -142,7 +161,9 @@ RSpec.describe "Certificates for TLS" do
         %w[cut.crt a.key] => %r{/cut\.crt cannot be used: the line -----END CERTIFICATE----- is missing},
         %w[damaged.crt a.key] => %r{/damaged\.crt cannot be used: it is damaged},
         %w[a.crt empty.crt] => %r{/empty\.crt has no private key in it},
-        %w[a.crt none.key] => %r{/none\.key cannot be used: its key is not supported},
+        %w[none.crt a.key] => %r{/none\.crt cannot be used: its first certificate is damaged},
+        %w[a.crt none.key] => %r{/none\.key cannot be used: its key is damaged or not supported},
+        %w[order.crt chained.key] => %r{/order\.crt has its certificates in the wrong order},
         %w[a.crt wild.key] => %r{the key in /\S+/wild\.key does not belong to the certificate in /\S+/a\.crt}
       }.each do |(certificate, key), reason|
         said = refusal("-tls-cert", "#{folder}/#{certificate}", "-tls-key", "#{folder}/#{key}")

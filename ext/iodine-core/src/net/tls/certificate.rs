@@ -227,9 +227,15 @@ fn decrypted(section: &str, path: &Path, password: Option<&Password>) -> Result<
         Err(error) => return Err(TlsError::Malformed(path.to_owned(), format!("it is damaged: {error}"))),
     };
     let key = pkcs8::EncryptedPrivateKeyInfo::from_der(document.as_bytes())
-        .map_err(|error| refused(format!("its way of encryption is not supported ({error}), PBES2 is")))?
+        .map_err(|_| {
+            refused(format!(
+                "its way of encryption is not supported; AES and 3DES by PBES2 are. \
+                 Convert it: openssl pkcs8 -topk8 -in {} -out new.pem",
+                path.display()
+            ))
+        })?
         .decrypt(password)
-        .map_err(|_| refused("the password is wrong, or its cipher is not supported".into()))?;
+        .map_err(|_| refused("the password is wrong".into()))?;
     Ok(PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.as_bytes().to_vec())))
 }
 
@@ -256,22 +262,36 @@ fn certified(
     let key = provider()
         .key_provider
         .load_private_key(key)
-        .map_err(|error| TlsError::Malformed(key_path.to_owned(), format!("its key is not supported: {error}")))?;
+        .map_err(|_| TlsError::Malformed(key_path.to_owned(), UNSUPPORTED.into()))?;
     let certified = CertifiedKey::new(chain, key);
     match certified.keys_match() {
         // Unknown: the key cannot tell. Then a client will.
         Ok(()) | Err(rustls::Error::InconsistentKeys(InconsistentKeys::Unknown)) => Ok(certified),
+        Err(rustls::Error::InconsistentKeys(_)) if is_for_a_later_one(&certified) => {
+            Err(TlsError::Order(certificate.to_owned()))
+        }
         Err(rustls::Error::InconsistentKeys(_)) => {
             Err(TlsError::Mismatch { certificate: certificate.to_owned(), key: key_path.to_owned() })
         }
-        Err(error) => Err(TlsError::Malformed(certificate.to_owned(), error.to_string())),
+        Err(_) => Err(TlsError::Malformed(certificate.to_owned(), "its first certificate is damaged".into())),
     }
+}
+
+/// Whether the key belongs to a certificate that is not the first.
+fn is_for_a_later_one(certified: &CertifiedKey) -> bool {
+    certified.cert.iter().skip(1).any(|later| {
+        let later = CertifiedKey::new(vec![later.clone()], Arc::clone(&certified.key));
+        later.keys_match().is_ok()
+    })
 }
 
 fn lower_case(names: &[String]) -> Vec<String> {
     names.iter().map(|name| name.to_ascii_lowercase()).collect()
 }
 
+/// Of keys that are neither of these, or damaged.
+const UNSUPPORTED: &str =
+    "its key is damaged or not supported; RSA from 2048 to 8192 bits, ECDSA with P-256 or P-384, and Ed25519 are";
 /// That of UTF-8.
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 const DAY: std::time::Duration = std::time::Duration::from_secs(24 * 3600);

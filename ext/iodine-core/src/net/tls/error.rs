@@ -26,6 +26,8 @@ pub enum TlsError {
         /// The file with the key.
         key: PathBuf,
     },
+    /// The certificate of the key is not the first one in the file.
+    Order(PathBuf),
     /// The system's store of trusted authorities cannot be used.
     NoRoots(String),
     /// The name of a server or of a protocol cannot be one.
@@ -51,6 +53,11 @@ impl fmt::Display for TlsError {
                 "the key in {} does not belong to the certificate in {}",
                 key.display(),
                 certificate.display()
+            ),
+            Self::Order(path) => write!(
+                out,
+                "{} has its certificates in the wrong order: the key belongs to a later one, which has to be the first",
+                path.display()
             ),
             Self::NoRoots(reason) => {
                 write!(out, "the system has no trusted authorities: {reason}. Name some by Iodine::TLS#trust")
