@@ -10,9 +10,9 @@ module Iodine
       # Option keys that come from DEFAULT_SETTINGS when they are not given. The others are those of servers.
       DEFAULTS = %i[handler address port path].freeze
 
-      # A connection that waits: what there is of it, and the method of the reactor that takes it.
-      Waiting = Struct.new(:how, :connection, :handler) do
-        def open(reactor) = reactor.public_send(how, connection, handler)
+      # A connection that waits: the method of the reactor that takes it, what there is of it, and whom it is for.
+      Waiting = Struct.new(:how, :connection, :handlers) do
+        def open(reactor) = reactor.public_send(how, connection, *handlers)
 
         # In a process that has no business with it.
         def forget = connection.is_a?(Attachment) && connection.forget
@@ -29,13 +29,13 @@ module Iodine
         def connect(given)
           options = DEFAULT_SETTINGS.slice(*DEFAULTS).compact.merge(given.compact)
           handler = check_handler(options[:handler])
-          enter(Waiting.new(:connect, dial(options, handler), handler))
+          enter(Waiting.new(:connect, dial(options, handler), [handler, protocols(options[:tls])]))
         end
 
         # Takes a descriptor: now, or when there is a reactor.
         def attach(descriptor, handler)
           check_handler(handler)
-          enter(Waiting.new(:attach, Attachment.new(descriptor), handler))
+          enter(Waiting.new(:attach, Attachment.new(descriptor), [handler]))
         end
 
         # From now on +reactor+ has what comes, and what has come.
@@ -108,6 +108,9 @@ module Iodine
           given ||= (@tls ||= TLS.new) if secure
           given&.send(:settings)
         end
+
+        # What is asked for a handler when the server has taken its name.
+        def protocols(tls) = tls ? tls.send(:protocols).dup : {}
 
         def raw_options(options) = { connect_timeout: options[:ping], **options }
 

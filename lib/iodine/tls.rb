@@ -91,6 +91,9 @@ module Iodine
     #
     #     tls.on_protocol("chat/1") { ChatConnection.new }
     #
+    # A raw client (Iodine.connect) offers the names, in their order. When the server takes one, the block makes the
+    # handler, in place of that of Iodine.connect. WebSockets offer `http/1.1` alone.
+    #
     # @param name [String] of 1 to 255 bytes
     # @yieldreturn [Object, nil] the object with the callbacks
     # @return [self]
@@ -103,7 +106,7 @@ module Iodine
       raise ArgumentError, "#{name} is taken" if @protocols.key?(name) || HTTP.include?(name)
 
       settings_to_change.add_protocol(name)
-      @protocols[name.dup.freeze] = block
+      @protocols[name.encode(Encoding::UTF_8).freeze] = block
       self
     end
 

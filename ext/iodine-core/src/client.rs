@@ -36,6 +36,9 @@ pub enum Event {
     /// The first one of a raw connection that the listener of this number has accepted: the application has to choose
     /// who is told of the others, or to [`close`](Client::close).
     Accepted(usize),
+    /// The first one of a raw connection whose server has taken this name, of those that were offered by ALPN: the
+    /// application has to choose who is told of the others, or to [`close`](Client::close).
+    Agreed(Vec<u8>),
     /// The first one of all others.
     Open,
     /// A message of a WebSocket; the bytes of a text are UTF-8. On a raw connection, what a read has returned.

@@ -37,6 +37,8 @@ pub(crate) struct Connection {
 struct State {
     env: Option<Opaque<RHash>>,
     handler: Option<Handler>,
+    /// What makes other handlers, by the names of ALPN, until the server has taken one.
+    others: Option<Opaque<RHash>>,
     /// `on_open` was due: there is, or was, a connection.
     opened: bool,
     /// How the connection ended.
@@ -76,6 +78,9 @@ impl DataTypeFunctions for Connection {
         let state = self.state();
         if let Some(env) = state.env {
             marker.mark(env);
+        }
+        if let Some(others) = state.others {
+            marker.mark(others);
         }
         if let Some(handler) = state.handler {
             marker.mark(handler.object);
@@ -117,9 +122,10 @@ pub(crate) fn refuse(ruby: &Ruby, handler: Handler, env: Option<RHash>) -> Resul
     called
 }
 
-/// A client of a connection that the handler is to have, once there is one.
-pub(crate) fn expect(ruby: &Ruby, client: &Client, handler: Handler) {
-    introduce(ruby, client, handler, None);
+/// A client of a connection that the handler is to have, once there is one, unless its server takes one of the `others`.
+pub(crate) fn expect(ruby: &Ruby, client: &Client, handler: Handler, others: RHash) {
+    let connection = introduce(ruby, client, handler, None);
+    connection.state().others = Some(others.into());
 }
 
 /// Makes the connection of a descriptor the handler's, which is told so at once.
@@ -183,22 +189,47 @@ fn accept(
     client: &Client,
     listener: usize,
 ) -> Result<Option<Obj<Connection>>, Error> {
-    static CALL: LazyId = LazyId::new("call");
     // A listener is added to `applications` before it accepts.
     let Some(application) = applications.find_raw(listener) else { return Ok(None) };
-    let object: Result<Value, Error> = application.value(ruby).funcall(*CALL, ());
+    let Some(handler) = ask(ruby, client, application.value(ruby), "the handler of a raw listener raised")? else {
+        return Ok(None);
+    };
+    let connection = introduce(ruby, client, handler, None);
+    open(ruby, connection)?;
+    Ok(Some(connection))
+}
+
+/// The server has taken a name: the connection is for what its block returns.
+///
+/// # Errors
+/// Only when Ruby ends the thread.
+fn agree(ruby: &Ruby, client: &Client, connection: Obj<Connection>, name: &[u8]) -> Result<(), Error> {
+    let others = connection.state().others.take().map(|others| ruby.get_inner(others));
+    // A server may only take what it was offered, and that are the names in here.
+    let Some(block) = others.and_then(|others| others.get(ruby.enc_str_new(name, ruby.utf8_encoding()))) else {
+        return open(ruby, connection);
+    };
+    let Some(handler) = ask(ruby, client, block, "the block of Iodine::TLS#on_protocol raised")? else { return Ok(()) };
+    connection.state().handler = Some(handler);
+    handler.note_wishes(client);
+    open(ruby, connection)
+}
+
+/// Asks the application for the handler of a connection. `None`: it has none, and the connection closes.
+///
+/// # Errors
+/// Only when Ruby ends the thread.
+fn ask(ruby: &Ruby, client: &Client, maker: Value, failure: &str) -> Result<Option<Handler>, Error> {
+    static CALL: LazyId = LazyId::new("call");
+    let object: Result<Value, Error> = maker.funcall(*CALL, ());
     match object.and_then(|object| if is_object(object) { Handler::new(object).map(Some) } else { Ok(None) }) {
-        Ok(Some(handler)) => {
-            let connection = introduce(ruby, client, handler, None);
-            open(ruby, connection)?;
-            return Ok(Some(connection));
-        }
+        Ok(Some(handler)) => return Ok(Some(handler)),
         Ok(None) => {}
         Err(error) if is_jump(&error) => {
             client.close(nothing_said());
             return Err(error);
         }
-        Err(error) => report(ruby, &error, "the handler of a raw listener raised"),
+        Err(error) => report(ruby, &error, failure),
     }
     client.close(nothing_said());
     Ok(None)
@@ -212,6 +243,7 @@ fn is_object(value: Value) -> bool {
 fn tell(ruby: &Ruby, client: &Client, connection: Obj<Connection>, event: Event) -> Result<(), Error> {
     match event {
         Event::Open | Event::Accepted(_) => open(ruby, connection),
+        Event::Agreed(name) => agree(ruby, client, connection, &name),
         Event::Ping => call(ruby, connection, Callback::Ping, None),
         Event::EndOfInput => {
             client.end(nothing_said());
@@ -427,6 +459,7 @@ impl Connection {
         let mut state = self.state();
         state.env = None;
         state.handler = None;
+        state.others = None;
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

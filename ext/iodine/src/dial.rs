@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::io;
 use std::path::PathBuf;
 use std::sync::mpsc::channel;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
@@ -12,9 +12,9 @@ use iodine_core::client::{Client, Protocol};
 use iodine_core::handle::Handle;
 use iodine_core::net::address::{Address, Scheme, Url};
 use iodine_core::net::remote::Remote;
-use iodine_core::net::tls::{TlsClient, server_name};
+use iodine_core::net::tls::server_name;
 use iodine_core::random;
-use iodine_core::reactor::{Connect, Handshake};
+use iodine_core::reactor::{Connect, Encryption, Handshake};
 use iodine_core::settings::{HttpSettings, WriteLimits};
 use iodine_proto::websocket::ClientHandshake;
 use magnus::prelude::*;
@@ -36,7 +36,7 @@ struct Plan {
     /// The silence after which there is a ping.
     ping: Duration,
     writes: WriteLimits,
-    tls: Option<(Arc<TlsClient>, String)>,
+    tls: Option<Encryption>,
     handshake: Option<Handshake>,
 }
 
@@ -76,7 +76,12 @@ impl Dial {
             ping: number(ruby, given, "ping")?.map_or(Duration::ZERO, Duration::from_secs),
             writes: write_limits(ruby, given)?,
             tls: match tls {
-                Some(tls) => Some((tls.client(ruby)?, name_of(ruby, address)?)),
+                Some(tls) => {
+                    // A WebSocket begins as HTTP, whatever else there is.
+                    let protocols =
+                        if handshake.is_some() { vec![b"http/1.1".to_vec()] } else { tls.settings().protocols };
+                    Some(Encryption { client: tls.client(ruby)?, name: name_of(ruby, address)?, protocols })
+                }
                 None => None,
             },
             handshake,
@@ -84,17 +89,18 @@ impl Dial {
         Ok(Self(Mutex::new(Some(plan))))
     }
 
-    /// Has a reactor open the connection for a handler. Once.
+    /// Has a reactor open the connection for a handler. Once. `others` are blocks by the names of `Iodine::TLS#on_protocol`:
+    /// the one whose name the server takes makes the handler instead.
     ///
     /// # Errors
     /// What `respond_to?` of the handler raises.
-    pub(crate) fn start(&self, ruby: &Ruby, handle: &Handle, handler: Value) -> Result<(), Error> {
+    pub(crate) fn start(&self, ruby: &Ruby, handle: &Handle, handler: Value, others: RHash) -> Result<(), Error> {
         let handler = Handler::new(handler)?;
         let Some(plan) = self.0.lock().unwrap_or_else(PoisonError::into_inner).take() else { return Ok(()) };
         let Plan { remotes, timeout, ping, writes, tls, handshake } = plan;
         let protocol = if handshake.is_some() { Protocol::WebSocket } else { Protocol::Raw };
         let client = Client::of_server(handle.clone(), protocol, ping);
-        connection::expect(ruby, &client, handler);
+        connection::expect(ruby, &client, handler, others);
         handle.connect(Connect { remotes, timeout, client, writes, tls, handshake });
         Ok(())
     }

@@ -145,9 +145,9 @@ impl Runtime {
         Ok(())
     }
 
-    /// Opens a connection for a handler.
-    fn connect(ruby: &Ruby, this: &Self, dial: &Dial, handler: Value) -> Result<(), Error> {
-        dial.start(ruby, &this.handle, handler)
+    /// Opens a connection for a handler, or for what one of the `others` makes: blocks, by the names of ALPN.
+    fn connect(ruby: &Ruby, this: &Self, dial: &Dial, handler: Value, others: RHash) -> Result<(), Error> {
+        dial.start(ruby, &this.handle, handler, others)
     }
 
     /// Makes the connection of a descriptor a handler's.
@@ -278,7 +278,7 @@ pub(crate) fn init(ruby: &Ruby, base: RModule) -> Result<(), Error> {
     class.define_method("finish", method!(Runtime::finish, 1))?;
     class.define_method("listen", method!(Runtime::listen, 4))?;
     class.define_method("listen_raw", method!(Runtime::listen_raw, 3))?;
-    class.define_method("connect", method!(Runtime::connect, 2))?;
+    class.define_method("connect", method!(Runtime::connect, 3))?;
     class.define_method("attach", method!(Runtime::attach, 2))?;
     class.define_method("connections", method!(Runtime::connections, 0))?;
     class.define_method("abandon", method!(Runtime::abandon, 0))?;

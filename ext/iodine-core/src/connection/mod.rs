@@ -276,7 +276,7 @@ impl Connection {
         {
             self.protocol = chosen;
         }
-        self.protocol.begin(self.stream.identity(), turn);
+        self.protocol.begin(self.stream.identity(), self.stream.alpn(), turn);
     }
 
     /// The peer does not keep to TLS, or does not speak it: it gets no more than the news of that, which it is left time

@@ -32,12 +32,12 @@ pub(crate) enum Protocol {
 }
 
 impl Protocol {
-    /// The handshake is done. `identity` is what the peer has proved.
-    pub(super) fn begin(&mut self, identity: Option<Identity>, turn: &mut Turn) {
+    /// The handshake is done. `identity` is what the peer has proved, `alpn` the name that was agreed on.
+    pub(super) fn begin(&mut self, identity: Option<Identity>, alpn: Option<&[u8]>, turn: &mut Turn) {
         match self {
             Self::Http(http) => http.identify(identity.map(Arc::new)),
             Self::WebSocket(_) | Self::Sse(_) | Self::Bridge(_) | Self::Opening(_) | Self::Link(_) => {}
-            Self::Raw(raw) => raw.begin(turn),
+            Self::Raw(raw) => raw.begin(alpn, turn),
         }
     }
 

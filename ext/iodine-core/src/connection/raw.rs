@@ -45,12 +45,15 @@ impl Raw {
         Self { live, greeting }
     }
 
-    /// The handshake is done.
-    pub(super) fn begin(&mut self, turn: &mut Turn) {
-        if let Some(first) = self.greeting.take() {
-            self.live.tell(first, turn);
-            self.live.note_written();
-        }
+    /// The handshake is done. A client is told which of the names that it has offered the server has taken.
+    pub(super) fn begin(&mut self, alpn: Option<&[u8]>, turn: &mut Turn) {
+        let first = match (self.greeting.take(), alpn) {
+            (Some(Event::Open), Some(name)) => Event::Agreed(name.to_vec()),
+            (Some(first), _) => first,
+            (None, _) => return,
+        };
+        self.live.tell(first, turn);
+        self.live.note_written();
     }
 
     /// Takes what has arrived.
@@ -186,9 +189,14 @@ mod tests {
     fn nothing_is_told_before_the_handshake_is_done() {
         let mut bench = Bench::new(Greeting::AfterHandshake(Event::Open), 0);
         assert_eq!(bench.events(), []);
-        bench.raw.begin(&mut bench.turn);
-        bench.raw.begin(&mut bench.turn);
+        bench.raw.begin(None, &mut bench.turn);
+        bench.raw.begin(None, &mut bench.turn);
         assert_eq!(bench.events(), [Event::Open]);
+        for (first, told) in [(Event::Open, Event::Agreed(b"x".to_vec())), (Event::Accepted(3), Event::Accepted(3))] {
+            let mut bench = Bench::new(Greeting::AfterHandshake(first), 0);
+            bench.raw.begin(Some(b"x"), &mut bench.turn);
+            assert_eq!(bench.events(), [told]);
+        }
         let mut bench = Bench::new(Greeting::AfterHandshake(Event::Open), 0);
         bench.raw.end_of_decryption("no", &mut bench.turn);
         assert_eq!(bench.events(), [Event::Close(broken("no"))]);

@@ -27,10 +27,21 @@ pub struct Connect {
     pub client: Client,
     /// What may wait for the peer.
     pub writes: WriteLimits,
-    /// What encrypts, and the name that the certificate of the server has to be for.
-    pub tls: Option<(Arc<TlsClient>, String)>,
+    /// What encrypts.
+    pub tls: Option<Encryption>,
     /// How it becomes a WebSocket; none for a raw connection.
     pub handshake: Option<Handshake>,
+}
+
+/// TLS with a server.
+pub struct Encryption {
+    /// How it is encrypted.
+    pub client: Arc<TlsClient>,
+    /// The name that the certificate of the server has to be for.
+    pub name: String,
+    /// Names that are offered by ALPN (RFC 7301). The one that the server takes is told by the first event of a raw
+    /// connection.
+    pub protocols: Vec<Vec<u8>>,
 }
 
 /// Those that are under way.

@@ -38,7 +38,7 @@ use publish::Hub;
 use timer::{Alarm, Alarms};
 
 pub use crate::connection::Handshake;
-pub use dials::Connect;
+pub use dials::{Connect, Encryption};
 pub use timer::TimerId;
 
 /// One read takes at most this much.
@@ -382,11 +382,11 @@ impl Reactor {
         let request = handshake.as_mut().map(|handshake| std::mem::take(&mut handshake.request)).unwrap_or_default();
         let stream = match tls {
             None => Ok(Stream::Plain(socket)),
-            Some((tls, host)) => {
+            Some(Encryption { client, name, protocols }) => {
                 let left = ends_at.saturating_duration_since(self.turn.now);
                 // That of a WebSocket's handshake is from now on.
                 let within = handshake.as_ref().map_or(left, |handshake| left.min(handshake.timeout));
-                tls.connect(socket, &host, within).map(Stream::from).map_err(io::Error::other)
+                client.connect(socket, &name, within, protocols).map(Stream::from).map_err(io::Error::other)
             }
         };
         let opened = stream.and_then(|stream| {

@@ -36,12 +36,18 @@ impl TlsClient {
     }
 
     /// Begins a handshake on a socket that is connected to `host`, a name or an IP address, which the certificate of the
-    /// server has to be for. It may take as long as `within`.
+    /// server has to be for. It may take as long as `within`, and offers `protocols` (ALPN, RFC 7301).
     ///
     /// # Errors
     /// When the host cannot be a name in a certificate.
-    pub(crate) fn connect(&self, socket: Socket, host: &str, within: Duration) -> Result<Session, TlsError> {
-        let session = ClientConnection::new(self.config(), server_name(host)?)
+    pub(crate) fn connect(
+        &self,
+        socket: Socket,
+        host: &str,
+        within: Duration,
+        protocols: Vec<Vec<u8>>,
+    ) -> Result<Session, TlsError> {
+        let session = ClientConnection::new_with_alpn(self.config(), server_name(host)?, protocols)
             .map_err(|error| TlsError::Refused(error.to_string()))?;
         Ok(Session::new(socket, session.into(), within))
     }

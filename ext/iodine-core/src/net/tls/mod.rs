@@ -47,7 +47,7 @@ pub struct TlsSettings {
     /// PEM files with the certificates, and the revocation lists, of the authorities that peers are verified by. A
     /// server demands a certificate when there are any; a client takes the system's when there are none.
     pub trust: Vec<PathBuf>,
-    /// Names for ALPN (RFC 7301) that a server takes, the preferred one first. A client names none.
+    /// Names for ALPN (RFC 7301) that a server takes, and a client offers for a raw connection, the preferred one first.
     pub protocols: Vec<Vec<u8>>,
     /// Whether a client verifies who answers. Default yes.
     pub verify: bool,

@@ -133,7 +133,7 @@ fn encrypted(socket: Socket, server: &Server, timeout: Duration) -> Result<Strea
     match (&server.encryption, &server.address) {
         (Encryption::None, _) => Ok(Stream::Plain(socket)),
         (Encryption::Tls(tls), Address::Tcp { host, .. }) => {
-            let session = tls.connect(socket, host.as_deref().unwrap_or("localhost"), timeout);
+            let session = tls.connect(socket, host.as_deref().unwrap_or("localhost"), timeout, Vec::new());
             session.map(Stream::from).map_err(|error| refused(error.to_string()))
         }
         // Never without what was asked for.
