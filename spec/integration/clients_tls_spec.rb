@@ -4,7 +4,8 @@ require "json"
 
 RSpec.describe "Iodine.connect through TLS" do
   root = Support::Authority.new
-  stranger = Support::Authority.new
+  stranger = Support::Authority.new("Stranger")
+  namesake = Support::Authority.new
 
   # What the client says, and what happens to it.
   client = <<~RUBY
@@ -28,6 +29,10 @@ RSpec.describe "Iodine.connect through TLS" do
     issued = { localhost: root.issue("localhost", "127.0.0.1"), other: root.issue("other.test"), me: root.issue("me") }
     @folder = Support::TLS.write(Dir.mktmpdir("iodine-spec-tls"), root, **issued)
     File.write("#{@folder}/stranger.crt", stranger.certificate.to_pem)
+    File.write("#{@folder}/namesake.crt", namesake.certificate.to_pem)
+    system("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2",
+           "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost", "-keyout", "#{@folder}/itself.key",
+           "-out", "#{@folder}/itself.crt", err: File::NULL, exception: true)
   end
   after(:all) { FileUtils.rm_rf(@folder) }
 
@@ -104,6 +109,57 @@ RSpec.describe "Iodine.connect through TLS" do
       lines, log = told("tls", "localhost", file("stranger.crt"))
       expect(lines).to eq(["close nil"])
       expect(log).to match(/INFO: no connection was opened: .*certificate/)
+
+      lines, log = told("tls", "localhost", file("namesake.crt"))
+      expect(lines).to eq(["close nil"])
+      expect(log).to match(/WARNING: localhost is not spoken to: .* by another of that name\. .* Iodine::TLS#trust/)
+    end
+  end
+
+  describe "to a server that nobody has said to trust, again and again" do
+    serve_tls("localhost")
+
+    persistent = <<~RUBY
+      require "iodine"
+      url, trust = ARGV
+      tls = Iodine::TLS.new.trust(trust)
+      handler = Class.new do
+        define_method(:connect) { Iodine.connect(url: url, handler: self, tls: tls) }
+        def on_open(client) = puts("open").then { client.close }
+        def on_close(client) = client ? Iodine.stop : puts("refused").then { Iodine.run_after(50) { connect } }
+      end
+      Iodine.threads = Iodine.workers = 1
+      handler.new.connect
+      Iodine.start
+    RUBY
+
+    it "warns once, says what to do, and reads the authorities again at HUP" do
+      FileUtils.cp(file("stranger.crt"), file("changing.crt"))
+      url = "tls://localhost:#{server.ports.last}"
+      process = Support::ChildProcess.ruby(persistent, url, file("changing.crt"))
+      process.out.wait_for(/\A(refused\n){4}/)
+      FileUtils.cp(file("root.crt"), file("changing.crt"))
+      process.kill("HUP")
+      process.wait
+      expect(process.out.lines.last).to eq("open")
+      expect(process.log.text.scan(/^WARNING: .*/)).to eq(
+        ["WARNING: localhost is not spoken to: no trusted authority vouches for the peer's certificate. " \
+         "If it is the right one, name the file of its authority by Iodine::TLS#trust"]
+      )
+      expect(process.log.text).to include("reloading the TLS of clients")
+    ensure
+      process&.kill_group
+    end
+  end
+
+  describe "to a server whose certificate vouches for itself, as openssl makes them" do
+    serve_tls("itself")
+
+    it "works when that is trusted, and is for the name" do
+      expect(told("tls", "localhost", file("itself.crt")).first).to eq(["open raw", "message echo hello", "close nil"])
+      lines, log = told("tls", "127.0.0.1", file("itself.crt"))
+      expect(lines).to eq(["close nil"])
+      expect(log).to match(/WARNING: 127\.0\.0\.1 is not spoken to: .* is not for 127\.0\.0\.1.* Connect to a name/)
     end
   end
 

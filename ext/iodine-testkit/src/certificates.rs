@@ -102,6 +102,19 @@ pub fn self_signed(names: &[&str]) -> Issued {
     Issued { certificate: certificate.pem(), key: key.serialize_pem(), serial: SerialNumber::from(1) }
 }
 
+/// One that calls itself an authority as well, as `openssl req -x509` makes them.
+///
+/// # Panics
+/// When a name cannot be in a certificate.
+#[must_use]
+pub fn self_signed_authority(names: &[&str], validity: Validity) -> Issued {
+    let key = key();
+    let mut params = params(names, names.first().copied().unwrap_or_default(), validity);
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let certificate = params.self_signed(&key).expect("a certificate");
+    Issued { certificate: certificate.pem(), key: key.serialize_pem(), serial: SerialNumber::from(1) }
+}
+
 fn key() -> KeyPair {
     KeyPair::generate().expect("random numbers")
 }

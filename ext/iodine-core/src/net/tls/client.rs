@@ -88,17 +88,18 @@ fn verifier(settings: &TlsSettings) -> Result<Arc<dyn ServerCertVerifier>, TlsEr
         .allow_unknown_revocation_status()
         .build()
         .map_err(|error| TlsError::Refused(error.to_string()))?;
-    Ok(Arc::new(Verified(verifier)))
+    Ok(Arc::new(Verified::new(verifier, named)))
 }
 
 /// The authorities that the system trusts. Some stores have certificates that nothing can read; the others count.
 fn of_the_system() -> Result<Trust, TlsError> {
     let found = rustls_native_certs::load_native_certs();
     let mut roots = RootCertStore::empty();
+    let named = trust.named;
     let (added, _) = roots.add_parsable_certificates(found.certs);
     if added == 0 {
         let reasons: Vec<_> = found.errors.iter().map(ToString::to_string).collect();
         return Err(TlsError::NoRoots(reasons.join(", ")));
     }
-    Ok(Trust { roots: Arc::new(roots), revoked: Vec::new() })
+    Ok(Trust { roots: Arc::new(roots), named: Vec::new(), revoked: Vec::new() })
 }

@@ -112,6 +112,9 @@ fn describe(error: &CertificateError, out: &mut fmt::Formatter<'_>) -> fmt::Resu
         }
         CertificateError::Revoked => out.write_str("the peer's certificate has been revoked"),
         CertificateError::UnknownIssuer => out.write_str("no trusted authority vouches for the peer's certificate"),
+        CertificateError::BadSignature => out.write_str(
+            "the peer's certificate is not by the trusted authority that it names, but by another of that name",
+        ),
         CertificateError::NotValidForName => out.write_str("the peer's certificate is for another name"),
         CertificateError::NotValidForNameContext { expected, presented } => {
             let names: Vec<_> = presented.iter().map(|name| bare(name)).collect();

@@ -16,6 +16,7 @@ mod certificate;
 mod client;
 mod error;
 mod identity;
+mod refused;
 mod resolver;
 mod server;
 mod session;

@@ -5,7 +5,7 @@ use std::io::{self, IoSlice, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 
-use iodine_testkit::certificates::{Authority, Issued, Validity, self_signed};
+use iodine_testkit::certificates::{Authority, Issued, Validity, self_signed, self_signed_authority};
 use tempfile::TempDir;
 
 use super::*;
@@ -258,6 +258,28 @@ fn a_client_says_what_is_wrong_with_a_server() {
             (Ok(()), None) => {}
             (Err(said), Some(expected)) => assert!(said.contains(expected), "{said}"),
             (said, expected) => panic!("{said:?} rather than {expected:?}"),
+        }
+    }
+}
+
+#[test]
+fn a_certificate_that_vouches_for_itself_can_be_trusted_by_name() {
+    // As an authority, which is how `openssl req -x509` makes them, and as a server.
+    let table = [
+        (self_signed_authority(&["a.test"], Validity::Now), "a.test", None),
+        (self_signed_authority(&["a.test"], Validity::Now), "b.test", Some("is not for b.test")),
+        (self_signed_authority(&["a.test"], Validity::Past), "a.test", Some("has expired")),
+        (self_signed_authority(&["a.test"], Validity::Future), "a.test", Some("is not valid yet")),
+        (self_signed(&["a.test"]), "a.test", None),
+        (self_signed(&["a.test"]), "b.test", Some("is not for b.test")),
+    ];
+    for (issued, host, expected) in table {
+        let files = Files::new();
+        let (mut server, mut client) = pair(files.server(&issued), &files.client(&issued.certificate), host);
+        match (shake_hands(&mut server, &mut client), expected) {
+            (Ok(()), None) => {}
+            (Err(said), Some(expected)) => assert!(said.contains(expected), "{said}"),
+            (said, expected) => panic!("{said:?} rather than {expected:?} for {host}"),
         }
     }
 }

@@ -4,8 +4,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use rustls::RootCertStore;
-use rustls::pki_types::CertificateRevocationListDer;
 use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, CertificateRevocationListDer};
 use rustls::server::WebPkiClientVerifier;
 use rustls::server::danger::ClientCertVerifier;
 
@@ -16,6 +16,8 @@ use super::provider;
 /// The authorities of some PEM files, and what they have revoked.
 pub(super) struct Trust {
     pub(super) roots: Arc<RootCertStore>,
+    /// Those that the user has named, as they are in the files.
+    pub(super) named: Vec<CertificateDer<'static>>,
     pub(super) revoked: Vec<CertificateRevocationListDer<'static>>,
 }
 
@@ -24,16 +26,18 @@ impl Trust {
     /// What is wrong with which file.
     pub(super) fn load(paths: &[PathBuf]) -> Result<Self, TlsError> {
         let mut roots = RootCertStore::empty();
+        let mut named = Vec::new();
         let mut revoked = Vec::new();
         for path in paths {
             for certificate in chain(path)? {
+                named.push(certificate.clone());
                 roots.add(certificate).map_err(|error| TlsError::Malformed(path.clone(), error.to_string()))?;
             }
             for list in CertificateRevocationListDer::pem_slice_iter(&read(path)?) {
                 revoked.push(list.map_err(|error| TlsError::Malformed(path.clone(), reason(&error)))?);
             }
         }
-        Ok(Self { roots: Arc::new(roots), revoked })
+        Ok(Self { roots: Arc::new(roots), named, revoked })
     }
 
     /// Demands a certificate of every client.
