@@ -106,7 +106,7 @@ module Iodine
           raise TypeError, "tls must be an Iodine::TLS, got #{given.inspect}" unless given.nil? || given.is_a?(TLS)
 
           given ||= (@tls ||= TLS.new) if secure
-          given&.send(:settings)
+          given&.send(:settings_of_client)
         end
 
         # What is asked for a handler when the server has taken its name.

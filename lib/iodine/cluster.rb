@@ -204,6 +204,7 @@ module Iodine
       def look_after
         ServiceManager.watchdog
         Upgrade.look
+        reload if Reload.due?
         @rollout.add(@supervision.worn(@workers))
         deadline = Farewell.deadline
         kill("did not leave within #{deadline} s and is killed.") { |worker| worker.overdue?(deadline) }

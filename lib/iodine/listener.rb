@@ -36,7 +36,7 @@ module Iodine
         options = options.merge(public: @folder, sendfile_root: @sendfile_root)
         @service = Service.of(options)
         @socket = bind(options, silence, tls(options[:tls], @service.secure))
-        Reload.add("the certificates of #{self}") { reload } if secure?
+        Reload.add("the certificates of #{self}", watch: -> { @socket.tls_changed? }) { reload } if secure?
         Log.info("Listening on #{self}")
         Log.info("Serving static files from #{@folder}") if @folder
       end

@@ -143,6 +143,8 @@ module Iodine
       settings
     end
 
+    def settings_of_client = Base::TLSClients.add(settings)
+
     # Gives a server that has no certificate one.
     def complete
       return settings if settings.certificate?

@@ -96,6 +96,7 @@ module Iodine
 
         Upgrade.look
         ServiceManager.watchdog unless @pulse.hangs?
+        reload if Reload.due?
       end
 
       def reload

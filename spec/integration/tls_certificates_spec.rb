@@ -199,6 +199,26 @@ RSpec.describe "Certificates for TLS" do
           server&.stop
         end
       end
+
+      it "are taken by #{workers} workers without a signal, once both are there" do
+        Dir.mktmpdir do |files|
+          Support::TLS.write(files, root, own: root.issue("first.test"))
+          @server = Support::Server.rackup(app, "-tls-cert", "#{files}/own.crt", "-tls-key", "#{files}/own.key",
+                                           workers: workers)
+          expect(shown).to eq("first.test")
+          Support::TLS.write(files, root, own: root.issue("second.test"))
+          wait_until("the new certificate everywhere") { Array.new(8) { shown }.uniq == ["second.test"] }
+
+          File.write("#{files}/own.key", "nothing")
+          server.wait_for_log(/ERROR: the certificates of port \d+ stay as they were: \S+own\.key has no private key/)
+          Support::TLS.write(files, root, own: root.issue("third.test"))
+          wait_until("the new certificate everywhere") { Array.new(8) { shown }.uniq == ["third.test"] }
+          # Once for each process: the master of two workers is one as well.
+          expect(server.log.scan("stay as they were").size).to be <= (workers == 1 ? 1 : 3)
+        ensure
+          server&.stop
+        end
+      end
     end
   end
 

@@ -15,7 +15,7 @@ use crate::class;
 use crate::gvl;
 use crate::pubsub::{Attachment, process};
 use crate::roots::Root;
-use crate::tls::{self, Tls};
+use crate::tls::Tls;
 
 /// The engine of one server, as the processes have it that may use it.
 #[magnus::wrap(class = "Iodine::Base::RedisClient", free_immediately)]
@@ -70,7 +70,7 @@ impl RedisClient {
         let url = url.to_string()?;
         let server = Server::parse(&url).map_err(|error| Error::new(ruby.exception_arg_error(), error.to_string()))?;
         let server = match server.is_secure() {
-            true => server.secured(tls::client(ruby, &tls.map(Tls::settings).unwrap_or_default())?),
+            true => server.secured(tls.map_or_else(|| Tls::default().client(ruby), |tls| tls.client(ruby))?),
             false => server,
         };
         let seconds = |seconds: f64| {

@@ -97,6 +97,11 @@ impl Socket {
         self.tls.as_ref().and_then(|tls| tls.reload().err()).map(|error| error.to_string())
     }
 
+    /// Whether the files of the certificates are others than those that were read.
+    fn has_changed_tls(&self) -> bool {
+        self.tls.as_ref().is_some_and(|tls| tls.has_changed())
+    }
+
     fn is_secure(&self) -> bool {
         self.tls.is_some()
     }
@@ -355,6 +360,7 @@ pub(crate) fn init(ruby: &Ruby, base: RModule) -> Result<(), Error> {
     class.define_singleton_method("scheme", function!(scheme, 1))?;
     class.define_method("address", method!(Socket::address, 0))?;
     class.define_method("secure?", method!(Socket::is_secure, 0))?;
+    class.define_method("tls_changed?", method!(Socket::has_changed_tls, 0))?;
     class.define_method("reload_tls", method!(Socket::reload_tls, 0))?;
     class.define_method("close", method!(Socket::close, 0))?;
     class.define_method("descriptors", method!(Socket::descriptors, 0))?;

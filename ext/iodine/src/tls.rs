@@ -98,8 +98,15 @@ impl Tls {
             return Ok(Arc::clone(client));
         }
         // Without a lock, for an error is Ruby's.
-        let client = client(ruby, &self.settings())?;
+        let client = TlsClient::new(self.settings()).map(Arc::new).map_err(|error| wrong(ruby, &error))?;
         Ok(Arc::clone(self.kept_client().get_or_insert(client)))
+    }
+
+    /// Reads the files of the client's side again, if there is one. A message: what is wrong with them, so that all stays
+    /// as it was.
+    fn reload_client(&self) -> Option<String> {
+        let client = self.kept_client().clone();
+        client.and_then(|client| client.reload().err()).map(|error| error.to_string())
     }
 
     /// For a look.
@@ -126,14 +133,6 @@ pub(crate) fn server(ruby: &Ruby, settings: TlsSettings) -> Result<Arc<TlsServer
     TlsServer::new(settings).map(Arc::new).map_err(|error| wrong(ruby, &error))
 }
 
-/// The client's side of it.
-///
-/// # Errors
-/// `Iodine::TLS::Error`: what is wrong with which file.
-pub(crate) fn client(ruby: &Ruby, settings: &TlsSettings) -> Result<Arc<TlsClient>, Error> {
-    TlsClient::new(settings).map(Arc::new).map_err(|error| wrong(ruby, &error))
-}
-
 /// An `Iodine::TLS::Error`.
 fn wrong(ruby: &Ruby, error: &TlsError) -> Error {
     let class = ruby
@@ -154,6 +153,7 @@ pub(crate) fn init(ruby: &Ruby, base: RModule) -> Result<(), Error> {
     class.define_method("add_self_signed", method!(Tls::add_self_signed, 1))?;
     class.define_method("add_trust", method!(Tls::add_trust, 1))?;
     class.define_method("add_protocol", method!(Tls::add_protocol, 1))?;
+    class.define_method("reload_client", method!(Tls::reload_client, 0))?;
     class.define_method("verify?", method!(Tls::verify, 0))?;
     class.define_method("verify=", method!(Tls::set_verify, 1))?;
     class.define_method("certificate?", method!(Tls::has_certificate, 0))

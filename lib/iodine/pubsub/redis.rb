@@ -29,7 +29,8 @@ module Iodine
       MAX_PENDING = 16
       # Upper bound of all these numbers.
       MOST = 86_400
-      private_constant :PING, :TIMEOUT, :MAX_PENDING, :MOST
+      SECURE = %r{\Arediss://}i
+      private_constant :PING, :TIMEOUT, :MAX_PENDING, :MOST, :SECURE
 
       # +url+ is `redis://user:password@host:port/database`, `rediss://` for the same over TLS, or
       # `redis+unix:///path?db=database`.
@@ -109,9 +110,9 @@ module Iodine
       # Whoever gives one means that nothing is to be sent in the clear.
       def encryption(url, tls)
         raise TypeError, "tls must be an Iodine::TLS, got #{tls.inspect}" unless tls.nil? || tls.is_a?(TLS)
-        raise ArgumentError, "tls: is for URLs that begin with rediss://" if tls && !url.match?(%r{\Arediss://}i)
+        raise ArgumentError, "tls: is for URLs that begin with rediss://" if tls && !url.match?(SECURE)
 
-        tls&.send(:settings)
+        @tls = (tls || TLS.new).send(:settings_of_client) if url.match?(SECURE)
       end
 
       def number(name, value)

@@ -1,6 +1,6 @@
 //! The client's side: one configuration for connections to others.
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use rustls::client::WebPkiServerVerifier;
@@ -18,7 +18,8 @@ use crate::net::socket::Socket;
 
 /// TLS for connections to others. Sessions with the same server are resumed.
 pub struct TlsClient {
-    config: Arc<ClientConfig>,
+    settings: TlsSettings,
+    config: RwLock<Arc<ClientConfig>>,
 }
 
 impl TlsClient {
@@ -26,13 +27,24 @@ impl TlsClient {
     ///
     /// # Errors
     /// What is wrong with which file.
-    pub fn new(settings: &TlsSettings) -> Result<Self, TlsError> {
-        Ok(Self { config: Arc::new(configure(settings)?) })
+    pub fn new(settings: TlsSettings) -> Result<Self, TlsError> {
+        let config = RwLock::new(Arc::new(configure(&settings)?));
+        Ok(Self { settings, config })
+    }
+
+    /// Reads the files again, for connections to come. No session from before is resumed.
+    ///
+    /// # Errors
+    /// What is wrong with which file. Then everything stays as it was.
+    pub fn reload(&self) -> Result<(), TlsError> {
+        let renewed = Arc::new(configure(&self.settings)?);
+        *self.config.write().unwrap_or_else(PoisonError::into_inner) = renewed;
+        Ok(())
     }
 
     /// For who brings a socket of their own, and waits for it.
     pub fn config(&self) -> Arc<ClientConfig> {
-        Arc::clone(&self.config)
+        Arc::clone(&self.config.read().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Begins a handshake on a socket that is connected to `host`, a name or an IP address, which the certificate of the
@@ -83,6 +95,7 @@ fn verifier(settings: &TlsSettings) -> Result<Arc<dyn ServerCertVerifier>, TlsEr
         return Ok(Arc::new(Unverified::default()));
     }
     let trust = if settings.trust.is_empty() { of_the_system()? } else { Trust::load(&settings.trust)? };
+    let named = trust.named;
     let verifier = WebPkiServerVerifier::builder_with_provider(trust.roots, provider())
         .with_crls(trust.revoked)
         .allow_unknown_revocation_status()
@@ -95,7 +108,6 @@ fn verifier(settings: &TlsSettings) -> Result<Arc<dyn ServerCertVerifier>, TlsEr
 fn of_the_system() -> Result<Trust, TlsError> {
     let found = rustls_native_certs::load_native_certs();
     let mut roots = RootCertStore::empty();
-    let named = trust.named;
     let (added, _) = roots.add_parsable_certificates(found.certs);
     if added == 0 {
         let reasons: Vec<_> = found.errors.iter().map(ToString::to_string).collect();

@@ -23,6 +23,7 @@ mod session;
 mod tickets;
 mod trust;
 mod verify;
+mod watch;
 
 use std::fmt;
 use std::path::PathBuf;

@@ -1,6 +1,6 @@
 //! The server's side: one configuration for the connections of a listener.
 
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use ring::digest::{Context, SHA256};
 use rustls::server::NoServerSessionStorage;
@@ -12,6 +12,7 @@ use super::resolver::Resolver;
 use super::session::Session;
 use super::tickets::{Secrets, Tickets};
 use super::trust::Trust;
+use super::watch::Watch;
 use super::{TlsSettings, VERSIONS, key_log, provider};
 use crate::net::socket::Socket;
 
@@ -20,6 +21,7 @@ pub struct TlsServer {
     settings: TlsSettings,
     secrets: Arc<Secrets>,
     config: RwLock<Arc<ServerConfig>>,
+    files: Mutex<Watch>,
 }
 
 impl TlsServer {
@@ -29,8 +31,9 @@ impl TlsServer {
     /// What is wrong with which of them.
     pub fn new(settings: TlsSettings) -> Result<Self, TlsError> {
         let secrets = Arc::new(Secrets::new()?);
+        let files = Mutex::new(Watch::new(&settings));
         let config = RwLock::new(Arc::new(configure(&settings, &secrets)?));
-        Ok(Self { settings, secrets, config })
+        Ok(Self { settings, secrets, config, files })
     }
 
     /// Reads the files again. Connections that are accepted from now on get what is in them; open ones stay.
@@ -38,9 +41,20 @@ impl TlsServer {
     /// # Errors
     /// What is wrong with which file. Then everything stays as it was.
     pub fn reload(&self) -> Result<(), TlsError> {
+        self.files().renew();
         let renewed = Arc::new(configure(&self.settings, &self.secrets)?);
         *self.config.write().unwrap_or_else(PoisonError::into_inner) = renewed;
         Ok(())
+    }
+
+    /// Whether its files have changed since they were read, and are not about to change more: they looked the same the
+    /// last time that this was asked.
+    pub fn has_changed(&self) -> bool {
+        self.files().has_changed()
+    }
+
+    fn files(&self) -> MutexGuard<'_, Watch> {
+        self.files.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Begins a handshake on a socket.

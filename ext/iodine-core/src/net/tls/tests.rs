@@ -49,7 +49,7 @@ const LONG: Duration = Duration::from_secs(60);
 fn pair(server: TlsSettings, client: &TlsSettings, host: &str) -> (Session, Session) {
     let (here, there) = UnixStream::pair().unwrap();
     let server = TlsServer::new(server).unwrap().accept(socket(here)).unwrap();
-    let client = TlsClient::new(client).unwrap().connect(socket(there), host, LONG).unwrap();
+    let client = TlsClient::new(client.clone()).unwrap().connect(socket(there), host, LONG, Vec::new()).unwrap();
     (server, client)
 }
 
@@ -145,8 +145,8 @@ fn ciphertext_may_come_byte_by_byte() {
     let (there, mut end) = UnixStream::pair().unwrap();
     let server = files.server(&root.issue(&["a.test"], Validity::Now));
     let mut server = TlsServer::new(server).unwrap().accept(socket(here)).unwrap();
-    let client = TlsClient::new(&files.client(&root.certificate())).unwrap();
-    let mut client = client.connect(socket(there), "a.test", LONG).unwrap();
+    let client = TlsClient::new(files.client(&root.certificate())).unwrap();
+    let mut client = client.connect(socket(there), "a.test", LONG, Vec::new()).unwrap();
     for stream in [&wire, &end] {
         stream.set_nonblocking(true).unwrap();
     }
@@ -326,11 +326,11 @@ fn what_is_no_regular_file_is_not_read() {
 fn files_are_read_again_and_bad_ones_change_nothing() {
     let (files, root) = (Files::new(), Authority::new("root"));
     let server = TlsServer::new(files.server(&root.issue(&["a.test"], Validity::Now))).unwrap();
-    let client = TlsClient::new(&files.client(&root.certificate())).unwrap();
+    let client = TlsClient::new(files.client(&root.certificate())).unwrap();
     let meet = |host| {
         let (here, there) = UnixStream::pair().unwrap();
         let (mut server, mut client) =
-            (server.accept(socket(here)).unwrap(), client.connect(socket(there), host, LONG).unwrap());
+            (server.accept(socket(here)).unwrap(), client.connect(socket(there), host, LONG, Vec::new()).unwrap());
         shake_hands(&mut server, &mut client)
     };
     meet("a.test").unwrap();
@@ -340,4 +340,45 @@ fn files_are_read_again_and_bad_ones_change_nothing() {
     files.write("own.key", "");
     assert!(matches!(server.reload(), Err(TlsError::NoKey(_))));
     meet("b.test").unwrap();
+}
+
+#[test]
+fn files_have_changed_when_they_are_different_and_at_rest() {
+    let (files, root) = (Files::new(), Authority::new("root"));
+    let issue = || files.server(&root.issue(&["a.test"], Validity::Now));
+    let server = TlsServer::new(issue()).unwrap();
+    let said = |times: usize| (0..times).map(|_| server.has_changed()).collect::<Vec<_>>();
+    assert_eq!(said(3), [false; 3]);
+    issue();
+    assert_eq!(said(3), [false, true, true]);
+    server.reload().unwrap();
+    assert_eq!(said(2), [false; 2]);
+    // One that cannot be used is not read again before it has changed once more.
+    let path = files.write("own.key", "");
+    assert_eq!(said(2), [false, true]);
+    server.reload().unwrap_err();
+    fs::remove_file(path).unwrap();
+    assert_eq!(said(1), [false]);
+    issue();
+    assert_eq!(said(2), [false, true]);
+}
+
+#[test]
+fn a_client_reads_its_authorities_again() {
+    let (files, former, root) = (Files::new(), Authority::new("former"), Authority::new("root"));
+    let settings = files.client(&former.certificate());
+    let client = TlsClient::new(settings).unwrap();
+    let server = TlsServer::new(files.server(&root.issue(&["a.test"], Validity::Now))).unwrap();
+    let meet = || {
+        let (here, there) = UnixStream::pair().unwrap();
+        let mut server = server.accept(socket(here)).unwrap();
+        let mut client = client.connect(socket(there), "a.test", LONG, Vec::new()).unwrap();
+        shake_hands(&mut server, &mut client)
+    };
+    meet().unwrap_err();
+    files.client("nothing");
+    client.reload().unwrap_err();
+    files.client(&root.certificate());
+    client.reload().unwrap();
+    meet().unwrap();
 }
