@@ -24,6 +24,7 @@ module Iodine
         link&.join_master(@reactor)
         @pool = []
         @pulse = Pulse.new(sheet, @reactor, @pool)
+        @tidying = Tidying.new(@reactor)
         @lock = Mutex.new
         @stopping = false
         @serving = false
@@ -92,6 +93,7 @@ module Iodine
       # Each second.
       def beat
         @pulse.beat
+        @tidying.look
         return unless Server.master?
 
         Upgrade.look

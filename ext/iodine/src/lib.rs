@@ -9,7 +9,7 @@
 //! - `json`, `rack_utils`: `Iodine::JSON` and `Iodine::Rack::Utils`
 //! - `mustache`: templates, for `Iodine::Mustache`
 //! - `gvl`, `roots`: the two places where the rules of Ruby's VM are kept: its lock, and its collector
-//! - `cli`, `logger`, `metrics`
+//! - `cli`, `logger`, `metrics`, `memory`
 
 // The function that Ruby calls is made public by `magnus::init`.
 #![allow(missing_docs)]
@@ -23,6 +23,7 @@ mod gvl;
 mod json;
 mod link;
 mod logger;
+mod memory;
 mod metrics;
 mod mustache;
 mod pubsub;
@@ -52,6 +53,7 @@ fn init(ruby: &Ruby) -> Result<(), Error> {
     base.define_singleton_method("native_verbosity=", function!(logger::set_verbosity, 1))?;
     base.define_singleton_method("concurrency", function!(concurrency, 2))?;
     cli::init(ruby, base)?;
+    memory::init(ruby, base)?;
     metrics::init(ruby, base)?;
     roots::init(ruby, base)?;
     tls::init(ruby, base)?;

@@ -164,6 +164,12 @@ impl Runtime {
         Ok(counts)
     }
 
+    /// How many connections with an object in Ruby have ended so far.
+    fn ended(&self) -> u64 {
+        let sheet = self.handle.sheet();
+        Kind::ALL.iter().filter(|kind| **kind != Kind::Http).map(|kind| sheet.ended(*kind)).sum()
+    }
+
     /// Accepts connections on a socket of which metrics are asked.
     fn listen_metrics(ruby: &Ruby, this: &Self, socket: &Socket) -> Result<(), Error> {
         // It never asks an application.
@@ -281,6 +287,7 @@ pub(crate) fn init(ruby: &Ruby, base: RModule) -> Result<(), Error> {
     class.define_method("connect", method!(Runtime::connect, 3))?;
     class.define_method("attach", method!(Runtime::attach, 2))?;
     class.define_method("connections", method!(Runtime::connections, 0))?;
+    class.define_method("ended", method!(Runtime::ended, 0))?;
     class.define_method("abandon", method!(Runtime::abandon, 0))?;
     class.define_method("forget", method!(Runtime::forget, 0))?;
     class.define_method("listen_metrics", method!(Runtime::listen_metrics, 1))?;

@@ -227,6 +227,11 @@ impl Sheet {
         self.word(Count::Open as usize + kind as usize).load(Relaxed)
     }
 
+    /// Connections of this kind that are not any more.
+    pub fn ended(self, kind: Kind) -> u64 {
+        self.word(Count::Opened as usize + kind as usize).load(Relaxed).saturating_sub(self.connections(kind))
+    }
+
     /// A connection is of this kind from now on.
     pub(crate) fn enter(self, kind: Kind) {
         self.raise(Count::Opened as usize + kind as usize, 1);
@@ -302,7 +307,9 @@ mod tests {
         sheet.begin(7, 1);
         sheet.note_answer(200, None);
         sheet.enter(Kind::Raw);
+        assert_eq!((sheet.connections(Kind::Raw), sheet.ended(Kind::Raw)), (1, 0));
         sheet.end();
+        assert_eq!((sheet.connections(Kind::Raw), sheet.ended(Kind::Raw)), (0, 1));
         sheet.begin(8, 2);
         assert_eq!((sheet.get(Count::Pid), sheet.requests(), sheet.connections(Kind::Raw)), (8, 1, 0));
     }
