@@ -2,20 +2,25 @@
 
 require "optparse"
 require_relative "chart"
+require_relative "regulars"
 
 module Bench
   # Has servers work for minutes, one after the other, and notes how much memory they take.
   class Soak
     CONNECTIONS = 50
     SERVERS = { "iodine" => Iodine, "puma" => Puma }.freeze
+    # WebSockets, and event streams, beside the requests. Puma has neither.
+    REGULARS = { "iodine" => 10 }.freeze
     SAMPLES = 60
+    # Seconds that an answer may take: the machine may be busy with other things.
+    TIMEOUT = "10"
     # Growth is counted from here on: before it, caches and pools fill.
     SETTLED = 60.0
     # What iodine may grow by, percent.
     BAR = 5
 
-    # What was seen of one server: pairs of seconds and bytes, and what wrk counted.
-    Series = Struct.new(:name, :points, :requests, :errors) do
+    # What was seen of one server: pairs of seconds and bytes, what wrk has counted, and what the regulars have.
+    Series = Struct.new(:name, :points, :requests, :errors, :messages, :failures) do
       # Percent from the end of the first minute to the end of the run, by the median of three readings each.
       def growth
         settled = points.index { |seconds, _| seconds >= [SETTLED, points.last[0] / 10].min }
@@ -70,6 +75,7 @@ module Bench
 
     def watch(name, server)
       seconds = (@minutes * 60).round
+      regulars = Regulars.new(server.port, REGULARS.fetch(name, 0))
       wrk = Thread.new { load(server.port, seconds) }
       began = now
       points = []
@@ -78,12 +84,12 @@ module Bench
         warn format("%-7s %5d s %7.1f MiB", name, *points.last.then { |at, bytes| [at, bytes / 1_048_576.0] })
         wrk.join(seconds.fdiv(SAMPLES))
       end
-      Series.new(name, points, *wrk.value)
+      Series.new(name, points, *wrk.value, *regulars.finish)
     end
 
     def load(port, seconds)
-      output, = Open3.capture2e("wrk", "-t", "1", "-c", CONNECTIONS.to_s, "-d", seconds.to_s, "-s",
-                                File.join(ROOT, "wrk", "soak.lua"), "http://127.0.0.1:#{port}")
+      output, = Open3.capture2e("wrk", "-t", "1", "-c", CONNECTIONS.to_s, "-d", seconds.to_s, "--timeout", TIMEOUT,
+                                "-s", File.join(ROOT, "wrk", "soak.lua"), "http://127.0.0.1:#{port}")
       found = output[/^result requests=\d+ errors=\d+/] or raise Error, "wrk printed no result:\n#{output}"
       found.scan(/\d+/).map(&:to_i)
     end
@@ -94,7 +100,7 @@ module Bench
         [format("%.1f", @minutes * tenth / 10), *series.map { |one| at(one, tenth) }]
       end
       rows << ["growth", *series.map { |one| format("%+.1f %%", one.growth) }]
-      rows << ["requests", *series.map { |one| one.requests.to_s }] << ["failed", *series.map { |one| one.errors.to_s }]
+      %i[requests errors messages failures].each { |name| rows << [name.to_s, *series.map { |one| one[name].to_s }] }
       [head, *rows].map { |row| row.map { |text| text.rjust(12) }.join }.join("\n")
     end
 
@@ -105,7 +111,7 @@ module Bench
     end
 
     def passes?(series)
-      series.all? { |one| one.errors.zero? && (one.name != "iodine" || one.growth <= BAR) }
+      series.all? { |one| (one.errors + one.failures).zero? && (one.name != "iodine" || one.growth <= BAR) }
     end
 
     def now = Process.clock_gettime(Process::CLOCK_MONOTONIC)
