@@ -34,6 +34,24 @@ RSpec.describe "In adversity" do
       expect(failing("-p", "0", "-pid", folder)).to match(/^error: the pid file #{folder} is not a file/)
     end
 
+    {
+      "in a folder that does not exist" => ["none/pid", /No such file/],
+      "below a file" => ["config.ru/pid", /Not a directory/]
+    }.each do |name, (path, reason)|
+      it "#{name} is an error" do
+        expect(failing("-p", "0", "-pid", "#{folder}/#{path}"))
+          .to match(%r{^error: the pid file #{folder}/#{path} cannot be .*#{reason}})
+      end
+    end
+
+    it "that is a link is an error, and what it leads to stays" do
+      File.write("#{folder}/precious", "1")
+      File.symlink("precious", "#{folder}/pid")
+
+      expect(failing("-p", "0", "-pid", "#{folder}/pid")).to match(/^error: the pid file \S+ is not a file/)
+      expect(File.read("#{folder}/precious")).to eq("1")
+    end
+
     it "of another process that runs is an error, and stays" do
       other = Process.spawn("sleep 60")
       File.write("#{folder}/pid", other.to_s)
@@ -117,6 +135,21 @@ RSpec.describe "In adversity" do
       yield
     ensure
       system("umount", "-l", folder, err: File::NULL)
+    end
+
+    it "a pid file that finds no room is an error" do
+      mounted do
+        File.write("#{folder}/config.ru", "run ->(env) {}")
+        begin
+          File.write("#{folder}/all", "x" * 1_000_000)
+        rescue Errno::ENOSPC
+          nil
+        end
+
+        said = failing("-p", "0", "-pid", "#{folder}/pid")
+        expect(said).to match(/^error: the pid file \S+ cannot be written: No space left/)
+        expect(Dir.children(folder)).to contain_exactly("config.ru", "all")
+      end
     end
 
     it "a body that finds no room is answered with 507, and the server serves on" do

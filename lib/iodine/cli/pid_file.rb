@@ -1,5 +1,7 @@
 # frozen_string_literal: true
 
+require "fileutils"
+
 module Iodine
   module Base
     module CLI
@@ -12,9 +14,11 @@ module Iodine
 
         # Has the file written before workers are forked, and removed by the process that wrote it when all has ended. A
         # server that replaces another writes it when it serves. Raises Failure when the path is that of a folder, a
-        # socket or another thing that must not be replaced, and when the file names another process that runs.
+        # socket or another thing that must not be replaced, when the file names another process that runs, and when it
+        # cannot be written.
         def install
           remove_stale
+          try
           Iodine::DEFAULT_SETTINGS[:pid] = @path
           Upgrade.successor? ? Server.on_ready { write } : Iodine.on_state(:pre_start) { write }
           Iodine.on_state(:on_finish) { remove }
@@ -24,10 +28,24 @@ module Iodine
 
         # Created anew, and put in its place as a whole: nobody reads half of it, and a link is not followed.
         def write
-          fresh = "#{@path}.#{Process.pid}"
-          File.open(fresh, File::WRONLY | File::CREAT | File::EXCL) { |file| file.write("#{Process.pid}\r\n") }
+          create
           File.rename(fresh, @path)
           @master = Process.pid
+        end
+
+        def create
+          File.open(fresh, File::WRONLY | File::CREAT | File::EXCL) { |file| file.write("#{Process.pid}\r\n") }
+        end
+
+        def fresh = "#{@path}.#{Process.pid}"
+
+        # Better now than when the application is loaded.
+        def try
+          create
+        rescue SystemCallError => e
+          raise Failure, "the pid file #{@path} cannot be written: #{e.message}"
+        ensure
+          FileUtils.rm_f(fresh)
         end
 
         # Workers end with the same block, and a newer server may have put its own file there.
@@ -47,6 +65,8 @@ module Iodine
           File.delete(@path)
         rescue Errno::ENOENT
           nil
+        rescue SystemCallError => e
+          raise Failure, "the pid file #{@path} cannot be read: #{e.message}"
         end
 
         # Ids are given again: one that is our own, or our parent's, is that of a process of an earlier life.
