@@ -41,7 +41,7 @@ pub struct Exchange {
 
 impl Exchange {
     /// The bytes that this request and those behind it were read from, for who takes the connection over: they are no
-    /// requests to it. The chunks of a chunked body are lost, its content is not.
+    /// requests to it. There is no chunked body among them, for that would not be read before its turn.
     pub fn into_bytes(self: Box<Self>) -> Vec<u8> {
         let mut bytes = Vec::new();
         let mut next = Some(self);

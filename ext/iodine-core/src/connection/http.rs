@@ -47,6 +47,9 @@ pub(crate) struct Http {
     expecting: bool,
     /// A request to change the protocol was read: what follows may be no HTTP, and waits for the answer.
     upgrading: bool,
+    /// The next request has a chunked body, which is read when those before it are answered: who takes the connection
+    /// over meanwhile is to find the chunks as they came. Other bodies lose nothing when they are turned back into bytes.
+    chunked_next: bool,
     /// No further request is read.
     last: bool,
     /// The peer may be sending bytes that nobody reads: closing at once could take the last answer from it.
@@ -88,6 +91,7 @@ impl Http {
             refused: None,
             expecting: false,
             upgrading: false,
+            chunked_next: false,
             last: false,
             unread: false,
             head_since: None,
@@ -167,7 +171,9 @@ impl Http {
 
     /// Whether more bytes are welcome now.
     pub(crate) fn wants_input(&self) -> bool {
-        !self.last && !self.upgrading && self.ready.len() + self.in_flight < READ_AHEAD
+        let ahead = self.ready.len() + self.in_flight;
+        let waits = self.upgrading || self.chunked_next && ahead > 0;
+        !self.last && !waits && ahead < READ_AHEAD
     }
 
     /// Everything that was asked is answered, and nothing more will be read.
@@ -324,7 +330,13 @@ impl Http {
         }
         let mut exchange = turn.exchanges.take();
         match self.head.read(data, &mut exchange.head) {
+            Ok(Some(_)) if self.is_out_of_turn(&exchange.head) => {
+                self.chunked_next = true;
+                turn.exchanges.put(exchange);
+                Ok(0)
+            }
             Ok(Some(consumed)) => {
+                self.chunked_next = false;
                 self.begin_body(exchange, data.len() > consumed, turn)?;
                 Ok(consumed)
             }
@@ -337,6 +349,11 @@ impl Http {
                 Err(self.status_of(refusal))
             }
         }
+    }
+
+    /// Whether a request has to wait before it is read.
+    fn is_out_of_turn(&self, head: &Head) -> bool {
+        head.body_length() == http1::BodyLength::Chunked && self.ready.len() + self.in_flight > 0
     }
 
     fn begin_body(&mut self, mut exchange: Box<Exchange>, more: bool, turn: &Turn) -> Result<(), u16> {
@@ -690,6 +707,23 @@ mod tests {
             }
             let expected = [(b"/1".to_vec(), 0), (b"/2".to_vec(), 2), (b"/3".to_vec(), 0)];
             assert_eq!(seen, expected, "cut at {cut}");
+        }
+    }
+
+    #[test]
+    fn what_is_taken_over_is_as_it_came_at_every_cut() {
+        let chunked =
+            "POST /2 HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n2;x=y\r\nab\r\n0\r\nT: t\r\n\r\n";
+        let sized = "POST /2 HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\n\r\nabc";
+        for behind in [chunked.to_owned() + &get("/3"), sized.to_owned() + chunked] {
+            for (cut, end) in (0..=behind.len()).map(|cut| (cut, behind.len())).chain([(0, 70), (20, 75)]) {
+                let mut bench = Bench::new(HttpSettings::default());
+                bench.receive(&(get("/1") + &behind[..cut.min(end)]));
+                bench.receive(&behind[cut.min(end)..end]);
+                let mut taken = bench.job().unwrap().next.take().map(Exchange::into_bytes).unwrap_or_default();
+                taken.append(&mut bench.http.take_input());
+                assert_eq!(String::from_utf8(taken).unwrap(), behind[..end], "cut at {cut}");
+            }
         }
     }
 
