@@ -46,9 +46,13 @@ module Iodine
       # The end, at once, of all workers. Called within a signal handler.
       def abandon = @workers.each { |worker| worker.tell("KILL") }
 
+      # Keeps the reactor still while the application forks.
+      def hold = @reactor.hold
+      def release = @reactor.release
+
       # In a process forked by the application: lets go of what would make it look like the master.
       def forget
-        @reactor.forget
+        ProcessFork.let_go(@reactor.forget)
         [@life_line, @hold].each(&:close)
       end
 

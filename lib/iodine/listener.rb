@@ -57,9 +57,8 @@ module Iodine
       # The descriptor of its socket.
       def descriptor = @socket.descriptors.first
 
-      # In a process forked by the application: lets go of the socket. The numbers of its descriptors stay taken, by
-      # nothing, for those that have the socket will close them.
-      def forget = @socket.descriptors.each { |number| IO.for_fd(number, autoclose: false).reopen(File::NULL) }
+      # In a process forked by the application: lets go of the socket.
+      def forget = ProcessFork.let_go(@socket.descriptors)
 
       # Whether connections are encrypted.
       def secure? = @socket.secure?

@@ -114,6 +114,12 @@ module Iodine
           Clients.inherit
         end
 
+        # Keeps the reactor of this process still, for the application forks.
+        def hold = @process&.hold
+
+        # Lets it go on.
+        def release = @process&.release
+
         # In a process that the application has forked: the server is not its business.
         def leave_to_application
           return unless @events

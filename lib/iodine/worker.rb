@@ -64,8 +64,12 @@ module Iodine
       # The end, at once. Called within a signal handler.
       def abandon; end
 
+      # Keeps the reactor still while the application forks.
+      def hold = @reactor.hold
+      def release = @reactor.release
+
       # In a process forked by the application.
-      def forget = @reactor.forget
+      def forget = ProcessFork.let_go(@reactor.forget)
 
       private
 

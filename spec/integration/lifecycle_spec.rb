@@ -231,6 +231,33 @@ RSpec.describe "The life of a process" do
         server.wait_for_log(/ended by 15/)
       end
 
+      it "has none of the connections, and the server serves on, -w #{workers}" do
+        start(<<~RUBY, workers: workers, threads: 2)
+          class Forking
+            def on_message(client, _)
+              pid = fork do
+                tell "child", Process.pid, client.write("from the child"), client.open?
+                sleep
+              end
+              tell "forked", Process.pid, client.write("bye")
+              client.close
+              tell "ended by", Process.wait2(pid).last.termsig
+            end
+          end
+          Iodine.listen(service: :raw, address: "127.0.0.1", port: 0) { Forking.new }
+        RUBY
+        port = server.wait_for_log(/(?:Listening on port (\d+).*){2}/m)[1].to_i
+        server.connect(port: port) do |peer|
+          peer.write("fork")
+          expect(peer.read_to_end).to eq("bye")
+          pid, written = server.wait_for_log(/child (\d+) (\S+ \S+)/).captures
+          expect(written).to eq("false false")
+          expect(server.get("/").status).to eq(200)
+          Process.kill("TERM", pid.to_i)
+          server.wait_for_log(/ended by 15/)
+        end
+      end
+
       # The server's objects close what they have once more, when they go.
       it "is given no number that a descriptor of the server has, -w #{workers}" do
         start(<<~RUBY, workers: workers)

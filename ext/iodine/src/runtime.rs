@@ -1,7 +1,7 @@
 //! `Iodine::Base::Reactor`: the core's reactor as Ruby's lifecycle code drives it.
 
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, OwnedFd, RawFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
@@ -38,6 +38,9 @@ pub(crate) struct Runtime {
 
 /// A shutdown takes no longer, whatever it is told: the clock has an end.
 const LONGEST: Duration = Duration::from_secs(366 * 24 * 3600);
+
+/// A turn waits for nothing, so only a machine that is overloaded takes longer to end one.
+const HOLD: Duration = Duration::from_secs(1);
 
 /// The reactor's own thread.
 #[derive(Default)]
@@ -182,17 +185,28 @@ impl Runtime {
         self.handle.jobs().progress()
     }
 
-    /// In a process forked from the one of this reactor: closes what it has of its connections.
+    /// Keeps the reactor still while the process forks.
+    fn hold(ruby: &Ruby, this: &Self) -> bool {
+        gvl::uninterrupted(ruby, || this.leadership.hold(HOLD))
+    }
+
+    /// Lets it go on.
+    fn release(&self) {
+        self.leadership.release();
+    }
+
+    /// In a worker that was forked from the process of this reactor: closes what it has of its connections.
     fn abandon(&self) {
         self.leadership.abandon();
         connection::forget_all();
     }
 
-    /// In a process that the application has forked: nothing of the reactor is ever dropped there. Its connections and
-    /// what they count are the parent's, and its threads have not come along, so that nobody would answer who waits for
-    /// them.
-    fn forget(&self) {
+    /// In a process that the application has forked: nothing of the reactor is ever dropped there. What its connections
+    /// count is the parent's, and its threads have not come along, so that nobody would answer who waits for them. Its
+    /// clients are closed there; returns the descriptors of its connections, if it was [held](Self::hold) meanwhile.
+    fn forget(&self) -> Vec<RawFd> {
         std::mem::forget((Arc::clone(&self.leadership), Arc::clone(&self.guardian), Arc::clone(&self.applications)));
+        self.leadership.disown()
     }
 
     /// Runs jobs on the calling Ruby thread until the reactor is drained.
@@ -288,6 +302,8 @@ pub(crate) fn init(ruby: &Ruby, base: RModule) -> Result<(), Error> {
     class.define_method("attach", method!(Runtime::attach, 2))?;
     class.define_method("connections", method!(Runtime::connections, 0))?;
     class.define_method("ended", method!(Runtime::ended, 0))?;
+    class.define_method("hold", method!(Runtime::hold, 0))?;
+    class.define_method("release", method!(Runtime::release, 0))?;
     class.define_method("abandon", method!(Runtime::abandon, 0))?;
     class.define_method("forget", method!(Runtime::forget, 0))?;
     class.define_method("listen_metrics", method!(Runtime::listen_metrics, 1))?;

@@ -16,7 +16,7 @@ mod websocket;
 
 use std::fs::File;
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{OwnedFd, RawFd};
 use std::sync::Arc;
 use std::sync::mpsc::SyncSender;
 use std::time::{Duration, Instant};
@@ -430,6 +430,14 @@ impl Connection {
         if let Some(live) = self.protocol.live() {
             live.client().shut();
         }
+    }
+
+    /// Closes its client, in a process that has no business with it; the descriptor that it has.
+    pub(crate) fn disown(&mut self) -> RawFd {
+        if let Some(live) = self.protocol.live() {
+            live.client().shut();
+        }
+        self.stream.descriptor()
     }
 
     /// The connection is closed: the application is told, unless it was before.

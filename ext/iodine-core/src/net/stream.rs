@@ -1,7 +1,7 @@
 //! A connected stream of bytes, whatever carries it.
 
 use std::io::{self, IoSlice, Read, Write};
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::time::Duration;
 
 use mio::{Registry, Token};
@@ -63,6 +63,11 @@ impl Stream {
             Self::Plain(_) => Ok(()),
             Self::Tls(session) => session.flush(),
         }
+    }
+
+    /// The number of the socket.
+    pub(crate) fn descriptor(&self) -> RawFd {
+        self.socket().as_fd().as_raw_fd()
     }
 
     /// Closes this side of the socket.

@@ -115,6 +115,11 @@ impl Dials {
         self.go_on(number, now, registry)
     }
 
+    /// Whom they are for.
+    pub(super) fn clients(&self) -> impl Iterator<Item = &Client> {
+        self.0.iter().map(|(_, dial)| &dial.connect.client)
+    }
+
     /// Ends them all; gives back what was asked for.
     pub(super) fn end(&mut self) -> Vec<Connect> {
         self.0.drain().map(|dial| *dial.connect).collect()

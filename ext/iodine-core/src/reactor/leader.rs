@@ -16,6 +16,8 @@
 
 use std::io;
 use std::ops::{Deref, DerefMut};
+use std::os::fd::RawFd;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -42,6 +44,12 @@ pub struct Leadership {
     state: Mutex<State>,
     /// Where the guardian waits while the reactor is not in its hands.
     changed: Condvar,
+    /// Threads that want to [hold](Self::hold) the reactor.
+    wanted: AtomicUsize,
+    /// Where they wait until it is put back.
+    returned: Condvar,
+    /// The reactor while one of them holds it. Of no interest to others, so a forked process finds it unlocked.
+    held: Mutex<Option<Box<Reactor>>>,
 }
 
 struct State {
@@ -101,6 +109,9 @@ impl Leadership {
                 exit: None,
             }),
             changed: Condvar::new(),
+            wanted: AtomicUsize::new(0),
+            returned: Condvar::new(),
+            held: Mutex::default(),
         }
     }
 
@@ -121,11 +132,39 @@ impl Leadership {
         }
     }
 
+    /// Keeps everybody from running the reactor until it is [released](Self::release), so that the process may fork
+    /// meanwhile. False: nobody has put it back for so long, and it is not held.
+    pub fn hold(&self, patience: Duration) -> bool {
+        self.wanted.fetch_add(1, Ordering::SeqCst);
+        // It may be in its sleep.
+        self.handle.nudge();
+        let waited = self.returned.wait_timeout_while(self.state(), patience, |state| state.reactor.is_none());
+        let reactor = waited.unwrap_or_else(PoisonError::into_inner).0.reactor.take();
+        self.wanted.fetch_sub(1, Ordering::SeqCst);
+        let is_held = reactor.is_some();
+        if is_held {
+            *self.held() = reactor;
+        }
+        is_held
+    }
+
+    /// Lets others run the reactor again, if it is held.
+    pub fn release(&self) {
+        let reactor = self.held().take();
+        reactor.into_iter().for_each(|reactor| self.put_back(reactor));
+    }
+
     /// In a process forked from the one that ran the reactor: closes what it has of its sockets.
     pub fn abandon(&self) {
         if let Some(reactor) = &mut self.state().reactor {
             reactor.abandon();
         }
+    }
+
+    /// In a process that was forked while the reactor was [held](Self::hold), and that will never drop it: closes its
+    /// clients, and returns the descriptors of its connections. None unless it was held.
+    pub fn disown(&self) -> Vec<RawFd> {
+        self.held().as_mut().map(|reactor| reactor.disown()).unwrap_or_default()
     }
 
     /// Sends what is left for other processes of the cluster, after the drain. Waits for them until `deadline`.
@@ -146,7 +185,7 @@ impl Leadership {
             Ok(reactor) => reactor,
             Err(led) => return led,
         };
-        while !interrupted() && self.jobs.backlog() == 0 {
+        while !interrupted() && self.jobs.backlog() == 0 && !self.is_wanted() {
             if !self.turn(&mut reactor) {
                 return Led::NotNow;
             }
@@ -185,6 +224,9 @@ impl Leadership {
             return Err(Led::NotNow);
         }
         let mut state = self.state();
+        if self.is_wanted() {
+            return Err(Led::NotNow);
+        }
         if state.guarded && Instant::now() >= state.open_at {
             return Err(Led::Ask);
         }
@@ -201,7 +243,8 @@ impl Leadership {
             if let Some(exit) = reactor.turn().transpose() {
                 return Some(exit);
             }
-            if self.open && reactor.now() >= open_at && self.jobs.is_somebody_idle() {
+            let is_offered = self.open && reactor.now() >= open_at && self.jobs.is_somebody_idle();
+            if is_offered || self.is_wanted() {
                 break;
             }
         }
@@ -222,7 +265,9 @@ impl Leadership {
             }
             let moved = state.returns != state.seen;
             state.seen = state.returns;
-            if !moved && let Some(reactor) = state.reactor.take() {
+            if self.is_wanted() {
+                quiet = 0;
+            } else if !moved && let Some(reactor) = state.reactor.take() {
                 state.take_over();
                 return Ok(self.hand(reactor));
             }
@@ -255,9 +300,20 @@ impl Leadership {
         state.guarded = false;
         let asleep = std::mem::take(&mut state.asleep);
         drop(state);
+        if self.is_wanted() {
+            self.returned.notify_one();
+        }
         if asleep {
             self.changed.notify_one();
         }
+    }
+
+    fn is_wanted(&self) -> bool {
+        self.wanted.load(Ordering::SeqCst) > 0
+    }
+
+    fn held(&self) -> MutexGuard<'_, Option<Box<Reactor>>> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -340,6 +396,41 @@ mod tests {
         let led = leadership.claim().unwrap();
         assert_eq!(leadership.lead(&|| false), Led::NotNow, "another thread leads");
         drop(led);
+    }
+
+    #[test]
+    fn nobody_runs_the_reactor_while_it_is_held() {
+        let leadership = leadership();
+        let leader = {
+            let leadership = Arc::clone(&leadership);
+            thread::spawn(move || leadership.lead(&|| false))
+        };
+        wait_until(&leadership, |state| state.reactor.is_none());
+        assert!(leadership.hold(LATER), "a leader gives it back at once");
+        assert_eq!(leader.join().unwrap(), Led::Back);
+        assert_eq!(leadership.lead(&|| false), Led::NotNow);
+        assert!(!leadership.hold(Duration::ZERO), "another thread holds it");
+        leadership.release();
+        leadership.release();
+        drop(leadership.claim().ok().unwrap());
+        let guarded = leadership.watch().unwrap();
+        assert!(!leadership.hold(Duration::ZERO), "the guardian has it");
+        drop(guarded);
+    }
+
+    #[test]
+    fn the_guardian_gives_the_reactor_back_to_who_holds_it() {
+        let leadership = leadership();
+        let guardian = {
+            let leadership = Arc::clone(&leadership);
+            thread::spawn(move || leadership.guard().unwrap())
+        };
+        for _ in 0..3 {
+            assert!(leadership.hold(LATER));
+            leadership.release();
+        }
+        leadership.handle.pause();
+        assert_eq!(guardian.join().unwrap(), Exit::Paused);
     }
 
     #[test]

@@ -10,7 +10,7 @@ mod publish;
 pub(crate) mod timer;
 
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{OwnedFd, RawFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -198,6 +198,13 @@ impl Reactor {
         self.handle.receive(&mut self.commands);
         self.commands.clear();
         self.hub = Hub::default();
+    }
+
+    /// Closes the clients without a word to their peers, and returns the descriptors of all connections. In a forked process
+    /// that keeps the reactor as it is.
+    fn disown(&mut self) -> Vec<RawFd> {
+        self.dials.clients().for_each(Client::shut);
+        self.connections.iter_mut().map(|(_, connection)| connection.disown()).collect()
     }
 
     /// Whether it has drained: there is nothing left to run it for.
