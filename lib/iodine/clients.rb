@@ -95,8 +95,8 @@ module Iodine
 
           begin
             Dial.web_socket(place, options.merge(request_options(options)), tls)
-          rescue RuntimeError
-            Dial.refuse(handler)
+          rescue RuntimeError => e
+            Dial.refuse(handler, e.message)
             raise
           end
         end

@@ -53,6 +53,18 @@ class Clings < Echo
   def on_close(client) = client.handler = Echo.new
 end
 
+# Does not let go, and neither does the one that it hands over to.
+class Stubborn < Echo
+  def initialize(name) = @name = name
+  def on_open(client) = client.write("#{@name} opened ")
+  def on_message(client, _) = client.handler = Stubborn.new("second")
+
+  def on_close(client)
+    client.write("#{@name} closed ") if client.open?
+    client.handler = self
+  end
+end
+
 # Is no use as a handler.
 class Unanswerable
   def respond_to?(*) = raise("respond_to? on purpose")
@@ -116,7 +128,7 @@ handlers = {
   clings: -> { Clings.new }, unanswerable: -> { Unanswerable.new }, throws: -> { Leaves.new { throw :nowhere } },
   exits: -> { Leaves.new { exit(3) } }, killed: -> { Leaves.new { Thread.current.kill } }, changes: -> { Changes.new },
   integer: -> { 7 }, attaches: -> { Attaches.new }, deaf: -> { Deaf.new },
-  connects: -> { Connects.new }
+  connects: -> { Connects.new }, stubborn: -> { Stubborn.new("first") }
 }
 handlers.each_value { |handler| Iodine.listen(service: :raw, address: "127.0.0.1", port: 0, &handler) }
 Iodine.listen(url: ECHO) { Echo.new }

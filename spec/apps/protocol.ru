@@ -41,6 +41,14 @@ run(lambda do |env|
       io.close
     end
     [200, text.merge("rack.hijack" => hijack, "x-partial" => "yes"), ["never sent"]]
+  when "/large" then [200, text, ["x" * 20_000_000]]
+  when "/impatient"
+    begin
+      Timeout.timeout(0.1) { env["rack.hijack"].call }
+    rescue Timeout::Error
+      warn "hijack interrupted"
+    end
+    [200, text, ["never sent"]]
   when "/hints"
     env["rack.early_hints"]&.call("link" => "</a.css>; rel=preload\n</b.js>; rel=preload")
     env["rack.early_hints"]&.call("link" => ["</c.js>; rel=preload"])

@@ -1,10 +1,12 @@
 # frozen_string_literal: true
 
 RSpec.describe "Careless handlers of raw connections" do
-  names = %i[echo closes late relay clings unanswerable throws exits killed changes integer attaches deaf connects]
+  names = %i[echo closes late relay clings unanswerable throws exits killed changes integer attaches deaf connects
+             stubborn]
   answers = {
     echo: "hello", closes: "bye", late: "hello", relay: "relayedhello", clings: "let gohello", unanswerable: "",
-    throws: "", exits: "", killed: "", changes: "z" * 100_000, integer: "", attaches: "twice"
+    throws: "", exits: "", killed: "", changes: "z" * 100_000, integer: "", attaches: "twice",
+    stubborn: "first opened first closed first opened "
   }
 
   { "" => {}, " while the collector runs all the time" => { "STRESS" => "1" } }.each do |circumstances, env|

@@ -213,7 +213,7 @@ RSpec.describe "Iodine.connect" do
                  { name: "ws", url: "ws://127.0.0.1:#{closed}" }) do |process|
         expect([story(process, "tcp"), story(process, "unix")]).to eq([["close nil"], ["close nil"]])
         expect(story(process, "ws")).to match([/close .* 1006 "127.0.0.1:#{closed}: Connection refused/])
-        process.wait_for_log(/INFO: could not connect to 127.0.0.1:#{closed}: Connection refused/)
+        process.wait_for_log(/WARNING: could not connect to 127.0.0.1:#{closed}: Connection refused/)
       end
     end
 
@@ -224,6 +224,22 @@ RSpec.describe "Iodine.connect" do
           expect(story(process)).to include("message \"hi\" #<Encoding:ASCII-8BIT>")
         end
       end
+    end
+
+    it "waits for a Unix socket whose queue is full" do
+      path = "#{Dir.mktmpdir}/x.sock"
+      full = Socket.new(:UNIX, :STREAM)
+      full.bind(Addrinfo.unix(path)) && full.listen(0)
+      ahead = UNIXSocket.new(path)
+      connecting({ name: "late", url: "unix://#{path}", connect_timeout: 1 },
+                 { name: "it", url: "unix://#{path}" }) do |process|
+        expect(story(process, "late")).to eq(["close nil"])
+        process.wait_for_log(/could not connect to #{path}: no answer in time/)
+        2.times { full.accept }
+        process.wait_for_log(/^it: open :raw/)
+      end
+    ensure
+      [full, ahead].each { |socket| socket&.close }
     end
 
     it "gives up after its time" do
@@ -246,7 +262,9 @@ RSpec.describe "Iodine.connect" do
     process = Support::ChildProcess.run_ruby(<<~RUBY)
       require "iodine"
       class Handler
-        def on_close(client) = puts("closed \#{client.class} \#{client.open?}")
+        def on_close(client)
+          puts("closed \#{client.class} \#{client.open?} \#{client.close_code} \#{client.close_reason}")
+        end
       end
       [[7],
        [{ url: "ws://127.0.0.1:1" }], [{ url: "ws://127.0.0.1:1", handler: true }],
@@ -255,7 +273,12 @@ RSpec.describe "Iodine.connect" do
        [{ address: "a", port: "x", handler: 1 }], [{ url: "ws://a:1", headers: { "a b" => "" }, handler: 1 }],
        [{ url: "ws://127.0.0.1:1", headers: { "a" => "b\\r\\nc: d" }, handler: 1 }],
        [{ url: "ws://127.0.0.1:1", cookies: { "a" => "b;c" }, handler: 1 }],
-       [{ service: :ws, address: "127.0.0.1", path: "/a b", handler: 1 }]].each do |arguments|
+       [{ service: :ws, address: "127.0.0.1", path: "/a b", handler: 1 }],
+       [{ url: "ws:///x", handler: 1 }], [{ url: "http://:0/x", handler: 1 }],
+       [{ url: "ws://127.0.0.1:1", connect_timeout: "x", handler: 1 }],
+       [{ url: "raw://127.0.0.1:1", max_pending: [1], handler: 1 }],
+       [{ url: "ws://127.0.0.1:1", handshake_timeout: -1, handler: 1 }],
+       [{ url: "ws://127.0.0.1:1", ping: "x", handler: 1 }]].each do |arguments|
         Iodine.connect(*arguments)
         puts "connected"
       rescue StandardError => e
@@ -266,12 +289,17 @@ RSpec.describe "Iodine.connect" do
     expect(process.out.lines).to match(
       [/\ATypeError/, /\AArgumentError a :handler is required/, /\AArgumentError a :handler/,
        /\AArgumentError .*scheme/,
-       "closed Iodine::Connection false", /\ARuntimeError Couldn't open client socket\. no.such.name.invalid:80: /,
+       /\Aclosed Iodine::Connection false 1006 Couldn't open client socket. no.such.name.invalid:80: /,
+       /\ARuntimeError Couldn't open client socket\. no.such.name.invalid:80: /,
        /\ARuntimeError Couldn't open client socket\. no.such.name.invalid:1: /,
        /\ARuntimeError .*port must be a number/,
        /\AArgumentError .*name of a field/, /\AArgumentError .*value of a field/, /\AArgumentError the cookie "a=b;c"/,
-       /\AArgumentError .*target is not a path/, /\AArgumentError .*no block/]
+       /\AArgumentError .*target is not a path/,
+       /\AArgumentError the URL of a WebSocket has no host/, /\AArgumentError the URL of a WebSocket has no host/,
+       /\ATypeError connect_timeout must be a number; got "x"/, /\ATypeError max_pending must be a number/,
+       /\ARangeError handshake_timeout must not be negative/, "connected", /\AArgumentError .*no block/]
     )
+    expect(process.log.text).to include('WARNING: an option is ignored: ping must be a number; got "x"')
   end
 
   describe "in a cluster" do
@@ -353,16 +381,25 @@ RSpec.describe "Iodine.attach_fd" do
                                         "IOError invalid fd.", "IOError invalid fd."])
   end
 
-  it "says what cannot be polled, and closes it" do
+  it "raises for what cannot be waited for, and tells its handler nothing" do
     process = Support::ChildProcess.run_ruby(<<~RUBY)
       require "iodine"
-      file = File.open(__FILE__ == "-e" ? "/dev/null" : __FILE__)
-      regular = File.open("file", "w+")
-      handler = Class.new { def on_close(_client) = puts("closed").then { Iodine.stop } }
-      Iodine.attach_fd(regular.fileno, handler.new)
+      handler = Class.new do
+        def on_open(_client) = puts("opened")
+        def on_close(_client) = puts("closed")
+      end
+      attach = lambda do
+        [File.open("file", "w+"), File.open("/"), File.open("/dev/null")].each do |io|
+          Iodine.attach_fd(io.fileno, handler.new)
+        rescue IOError => e
+          puts e.message
+        end
+      end
+      attach.call
+      Iodine.run { attach.call.then { Iodine.stop } }
+      Iodine.workers = 1
       Iodine.start
     RUBY
-    expect(process.out.text).to eq("closed\n")
-    expect(process.log.text).to match(/ERROR: a descriptor cannot be attached: Operation not permitted/)
+    expect(process.out.lines).to match([/\Athe fd cannot be waited for, as a socket or a pipe can: /] * 6)
   end
 end

@@ -28,6 +28,13 @@ RSpec.describe "Rack extensions and failures" do
       end
     end
 
+    it "can be interrupted while a peer does not read what was written before" do
+      server.connect do |peer|
+        peer.write(get["/large"] + get["/impatient"])
+        server.wait_for_log(/^hijack interrupted$/)
+      end
+    end
+
     it "as a response field gets the connection after the head" do
       server.connect do |peer|
         peer.write(get["/partial"])

@@ -1,23 +1,23 @@
 //! The reactor's remote control: what any thread may ask of it.
 
 use std::fs::File;
-use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::SyncSender;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use iodine_proto::websocket::{Close, DeflateSettings, Deflater};
+use iodine_proto::websocket::{Close, DeflateSettings, Deflater, Window, WindowBits};
 use mio::Waker;
 
 use crate::client::Client;
 use crate::connection::gate::Gate;
 use crate::exchange::Exchange;
+use crate::handover::{Giver, Handover};
 use crate::jobs::{Job, JobQueue};
 use crate::metrics::Sheet;
 use crate::net::Listener;
+use crate::net::descriptor::Descriptor;
 use crate::pubsub::{self, End};
 use crate::reactor::{Connect, ConnectionId, TimerId};
 use crate::settings::WriteLimits;
@@ -52,14 +52,14 @@ pub(crate) enum Command {
     /// The producer of the response failed; the exchange has another one, for the case that nothing was sent yet.
     Fail(Box<Exchange>),
     Abort(ConnectionId),
-    Hijack(ConnectionId, SyncSender<Hijacked>),
+    Hijack(ConnectionId, Giver),
     /// The response in the exchange is the last of HTTP: from then on the connection is the client's.
     Upgrade(Box<Exchange>, Client),
     /// Bytes of a client, framed.
     WriteClient(Client, Bytes),
     CloseClient(Client, Close),
     /// A descriptor that becomes the client's connection.
-    Attach(OwnedFd, Client, WriteLimits),
+    Attach(Descriptor, Client, WriteLimits),
     Connect(Box<Connect>),
     /// Something that bears on the client's connection has changed.
     Review(Client),
@@ -83,14 +83,6 @@ pub struct Drain {
     pub patience: Duration,
     /// For all connections; what is left then is cut off.
     pub deadline: Duration,
-}
-
-/// A connection that was taken out of the reactor.
-pub struct Hijacked {
-    /// The socket, non-blocking.
-    pub socket: OwnedFd,
-    /// Bytes the peer has sent of which no request was made. Those of requests that were read ahead come before them.
-    pub unread: Vec<u8>,
 }
 
 impl Handle {
@@ -133,12 +125,11 @@ impl Handle {
         self.send(Command::Write(connection, bytes.into()));
     }
 
-    /// Takes the connection out of the reactor once what was written has left. The receiver hangs up without a word
-    /// when the connection is gone.
-    pub fn hijack(&self, connection: ConnectionId) -> std::sync::mpsc::Receiver<Hijacked> {
-        let (sender, receiver) = std::sync::mpsc::sync_channel(1);
-        self.send(Command::Hijack(connection, sender));
-        receiver
+    /// Takes the connection out of the reactor once what was written has left.
+    pub fn hijack(&self, connection: ConnectionId) -> Handover {
+        let (handover, giver) = Handover::new();
+        self.send(Command::Hijack(connection, giver));
+        handover
     }
 
     /// Sends the answer that is in `exchange.response`, and changes the protocol of the connection to that of `client`,
@@ -147,9 +138,9 @@ impl Handle {
         self.send(Command::Upgrade(exchange, client));
     }
 
-    /// Makes a raw connection of a descriptor: a socket, a pipe, a terminal. The caller has told the application that it
-    /// is open. When it cannot be polled, that is the end of the client.
-    pub fn attach(&self, descriptor: OwnedFd, client: Client, writes: WriteLimits) {
+    /// Makes a raw connection of a descriptor. The caller has told the application that it is open. When it cannot be
+    /// watched, for there are too many, that is the end of the client.
+    pub fn attach(&self, descriptor: Descriptor, client: Client, writes: WriteLimits) {
         self.send(Command::Attach(descriptor, client, writes));
     }
 

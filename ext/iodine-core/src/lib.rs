@@ -29,6 +29,7 @@ pub mod date;
 pub mod exchange;
 pub mod files;
 pub mod handle;
+pub mod handover;
 pub mod jobs;
 pub mod line_writer;
 pub mod metrics;

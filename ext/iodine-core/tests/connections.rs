@@ -15,6 +15,7 @@ use iodine_core::client::{Client, Event, Protocol};
 use iodine_core::handle::{Drain, Handle};
 use iodine_core::jobs::{Consumer, Job, JobQueue, Taken};
 use iodine_core::net::address::Address;
+use iodine_core::net::descriptor::Descriptor;
 use iodine_core::net::listener::BoundSocket;
 use iodine_core::net::remote::Remote;
 use iodine_core::random;
@@ -236,7 +237,8 @@ fn an_attached_descriptor_is_a_connection() {
     let (ours, mut theirs) = UnixStream::pair().unwrap();
     let client = Client::new(process.handle.clone(), Protocol::Raw, Duration::ZERO, None);
     client.take_job();
-    process.handle.attach(ours.into(), client.clone(), WriteLimits::default());
+    let ours = Descriptor::new(ours.into()).unwrap();
+    process.handle.attach(ours, client.clone(), WriteLimits::default());
     assert!(client.send_bytes("first ".into()));
     theirs.write_all(b"second").unwrap();
     client.requeue();

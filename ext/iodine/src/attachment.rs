@@ -1,11 +1,12 @@
 //! `Iodine::Base::Attachment`: a descriptor of the application, on its way to a reactor.
 
-use std::os::fd::{BorrowedFd, OwnedFd};
+use std::os::fd::BorrowedFd;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use iodine_core::client::{Client, Protocol};
 use iodine_core::handle::Handle;
+use iodine_core::net::descriptor::Descriptor;
 use iodine_core::settings::WriteLimits;
 use magnus::prelude::*;
 use magnus::{Error, RModule, Ruby, Value, function, method};
@@ -15,21 +16,23 @@ use crate::connection::{self, Handler};
 
 /// Holds a copy of the descriptor, so that the application may close its own.
 #[magnus::wrap(class = "Iodine::Base::Attachment", free_immediately)]
-pub(crate) struct Attachment(Mutex<Option<OwnedFd>>);
+pub(crate) struct Attachment(Mutex<Option<Descriptor>>);
 
 impl Attachment {
     fn new(ruby: &Ruby, number: i32) -> Result<Self, Error> {
-        let invalid = || Error::new(ruby.exception_io_error(), "invalid fd.");
+        let refused = |reason: String| Error::new(ruby.exception_io_error(), reason);
         if number < 0 {
-            return Err(invalid());
+            return Err(refused("invalid fd.".to_owned()));
         }
         // SAFETY: the number is not -1, and is asked for a copy alone, here and now; one that is not open gives an error.
         let descriptor = unsafe { BorrowedFd::borrow_raw(number) };
-        match rustix::io::fcntl_dupfd_cloexec(descriptor, 0) {
-            Ok(copy) => Ok(Self(Mutex::new(Some(copy)))),
-            Err(rustix::io::Errno::BADF) => Err(invalid()),
-            Err(error) => Err(Error::new(ruby.exception_io_error(), format!("the fd cannot be copied: {error}"))),
-        }
+        let copy = rustix::io::fcntl_dupfd_cloexec(descriptor, 0).map_err(|error| match error {
+            rustix::io::Errno::BADF => refused("invalid fd.".to_owned()),
+            error => refused(format!("the fd cannot be copied: {error}")),
+        })?;
+        let descriptor = Descriptor::new(copy)
+            .map_err(|error| refused(format!("the fd cannot be waited for, as a socket or a pipe can: {error}")))?;
+        Ok(Self(Mutex::new(Some(descriptor))))
     }
 
     /// Gives it to a reactor. `on_open` of the handler is called before this returns.
@@ -49,7 +52,7 @@ impl Attachment {
         self.take();
     }
 
-    fn take(&self) -> Option<OwnedFd> {
+    fn take(&self) -> Option<Descriptor> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 }

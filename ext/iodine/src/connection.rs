@@ -41,6 +41,8 @@ struct State {
     others: Option<Opaque<RHash>>,
     /// `on_open` was due: there is, or was, a connection.
     opened: bool,
+    /// `on_close` of the handler before runs: the new one is not open yet.
+    is_changing: bool,
     /// How the connection ended.
     close: Option<Close>,
 }
@@ -110,12 +112,13 @@ fn introduce(ruby: &Ruby, client: &Client, handler: Handler, env: Option<RHash>)
     connection
 }
 
-/// Tells a handler that the connection it was meant for did not come about.
+/// Tells a handler that the WebSocket it was meant for did not come about, and why.
 ///
 /// # Errors
 /// Only when Ruby ends the thread.
-pub(crate) fn refuse(ruby: &Ruby, handler: Handler, env: Option<RHash>) -> Result<(), Error> {
-    let state = State { env: env.map(Opaque::from), handler: Some(handler), ..State::default() };
+pub(crate) fn refuse(ruby: &Ruby, handler: Handler, env: Option<RHash>, reason: String) -> Result<(), Error> {
+    let close = Some(Close { code: CloseCode::ABNORMAL, reason });
+    let state = State { env: env.map(Opaque::from), handler: Some(handler), close, ..State::default() };
     let connection = ruby.obj_wrap(Connection { client: None, state: Mutex::new(state) });
     let called = call(ruby, connection, Callback::Close, None);
     connection.bury();
@@ -368,7 +371,8 @@ impl Connection {
         let code = match code.flatten() {
             None => CloseCode::NO_STATUS,
             Some(number) => CloseCode::new(number).ok_or_else(|| {
-                let message = format!("{number} is no code to close with: use 1000, or 4000 to 4999");
+                let message =
+                    format!("{number} is no code to close with: use 1000 to 1003, 1007 to 1014, or 3000 to 4999");
                 Error::new(ruby.exception_arg_error(), message)
             })?,
         };
@@ -419,6 +423,9 @@ impl Connection {
     }
 
     /// Gives the connection to another handler, after `on_close` of the one before. Without one, closes it.
+    ///
+    /// What that `on_close` sets takes the place of the new handler, which has not been told anything yet: if it were
+    /// closed in its turn, two handlers that do not let go would replace each other for ever.
     fn set_handler(ruby: &Ruby, this: Obj<Self>, object: Value) -> Result<(), Error> {
         let Some(client) = this.open_client() else { return Ok(()) };
         if !object.to_bool() {
@@ -428,16 +435,23 @@ impl Connection {
             return Ok(());
         }
         let handler = Handler::new(object)?;
-        // Replaced first: an `on_close` that sets a handler as well replaces the new one, and not its own for ever.
-        let before = this.state().handler.replace(handler);
         handler.note_wishes(client);
-        call_handler(ruby, before, Some(this), Callback::Close, None)?;
-        let is_replaced = Self::handler(ruby, &this).is_none_or(|now| now.as_raw() != object.as_raw());
-        if is_replaced { Ok(()) } else { call(ruby, this, Callback::Open, None) }
+        let (before, is_nested) = {
+            let mut state = this.state();
+            (state.handler.replace(handler), std::mem::replace(&mut state.is_changing, true))
+        };
+        if is_nested {
+            return Ok(());
+        }
+        let closed = call_handler(ruby, before, Some(this), Callback::Close, None);
+        this.state().is_changing = false;
+        closed?;
+        call(ruby, this, Callback::Open, None)
     }
 
     fn close_code(&self) -> Option<u16> {
-        let is_socket = self.client.as_ref().is_some_and(|client| client.protocol() == Protocol::WebSocket);
+        // Without a client it is a WebSocket that did not come about.
+        let is_socket = self.client.as_ref().is_none_or(|client| client.protocol() == Protocol::WebSocket);
         self.state().close.as_ref().filter(|_| is_socket).map(|close| close.code.get())
     }
 

@@ -53,6 +53,7 @@ impl Dial {
     /// For a WebSocket. `:fields` of `given` are pairs of names and values.
     fn web_socket(ruby: &Ruby, place: Place, given: RHash, tls: Option<&Tls>) -> Result<Self, Error> {
         let (address, url) = find(ruby, place)?;
+        check_host(ruby, url.as_ref())?;
         let path = text(ruby, given, "path")?;
         let target = url.as_ref().map(|url| url.path.clone()).or(path).unwrap_or_else(|| "/".to_owned());
         let host = match text(ruby, given, "host")? {
@@ -105,9 +106,9 @@ impl Dial {
         Ok(())
     }
 
-    /// Tells a handler that there will be no connection.
-    fn refuse(ruby: &Ruby, handler: Value) -> Result<(), Error> {
-        connection::refuse(ruby, Handler::new(handler)?, None)
+    /// Tells a handler that there will be no WebSocket, and why.
+    fn refuse(ruby: &Ruby, handler: Value, reason: String) -> Result<(), Error> {
+        connection::refuse(ruby, Handler::new(handler)?, None, reason)
     }
 }
 
@@ -120,6 +121,15 @@ fn find(ruby: &Ruby, (url, address, port): Place) -> Result<(Address, Option<Url
         None => Address::new(address.map(OsString::from).as_deref(), port).map(|address| (address, None)),
     };
     place.map_err(|error| not_opened(ruby, &error.to_string()))
+}
+
+/// A URL of a WebSocket names a host (RFC 6455 section 3). One without is a mistake, and no Unix socket.
+fn check_host(ruby: &Ruby, url: Option<&Url>) -> Result<(), Error> {
+    if url.is_some_and(|url| matches!(url.address, Address::Unix(_))) {
+        let message = "the URL of a WebSocket has no host: for a Unix socket use service: :ws and address:";
+        return Err(Error::new(ruby.exception_arg_error(), message));
+    }
+    Ok(())
 }
 
 /// The Host field (RFC 9110 section 7.2): with the port, unless that is the scheme's. A Unix socket has no name.
@@ -208,5 +218,5 @@ pub(crate) fn init(ruby: &Ruby, base: RModule) -> Result<(), Error> {
     let class = class::define::<Dial>(ruby, base, "Dial")?;
     class.define_singleton_method("raw", function!(Dial::raw, 3))?;
     class.define_singleton_method("web_socket", function!(Dial::web_socket, 3))?;
-    class.define_singleton_method("refuse", function!(Dial::refuse, 1))
+    class.define_singleton_method("refuse", function!(Dial::refuse, 2))
 }

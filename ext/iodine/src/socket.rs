@@ -257,17 +257,31 @@ fn set_time(ruby: &Ruby, given: RHash, name: &str, field: &mut Duration) -> Resu
     Ok(())
 }
 
-/// `None` for nil, 0, and what is no Integer.
+/// `None` for nil, false and 0.
+///
+/// # Errors
+/// `RangeError` for what is negative or too large. `TypeError` for what is no number; but iodine 0.7 took no notice of that in
+/// its options, so there it is a warning.
 pub(crate) fn number(ruby: &Ruby, given: RHash, name: &str) -> Result<Option<u64>, Error> {
-    match given.get(ruby.to_symbol(name)).and_then(|value| i64::try_convert(value).ok()) {
-        None | Some(0) => Ok(None),
-        Some(value) => u64::try_from(value)
-            .map(Some)
-            .map_err(|_| Error::new(ruby.exception_range_error(), format!("{name} must not be negative; got {value}"))),
+    let Some(value) = given.get(ruby.to_symbol(name)).filter(|value| value.to_bool()) else { return Ok(None) };
+    if !value.is_kind_of(ruby.class_numeric()) {
+        let message = format!("{name} must be a number; got {value:?}");
+        if !OPTIONS_OF_0_7.contains(&name) {
+            return Err(Error::new(ruby.exception_type_error(), message));
+        }
+        log::warn!("an option is ignored: {message}");
+        return Ok(None);
     }
+    let number = i64::try_convert(value)?;
+    let number = u64::try_from(number)
+        .map_err(|_| Error::new(ruby.exception_range_error(), format!("{name} must not be negative; got {number}")))?;
+    Ok((number > 0).then_some(number))
 }
 
-/// Whether messages of WebSockets are compressed, and from which size on.
+/// Those with a number.
+const OPTIONS_OF_0_7: [&str; 5] = ["timeout", "ping", "max_body", "max_headers", "max_msg"];
+
+/// Whether messages of WebSockets are compressed, from which size on, and with what memory.
 pub(crate) fn compression(ruby: &Ruby, given: RHash) -> Result<Option<DeflateSettings>, Error> {
     if !given.get(ruby.to_symbol("deflate")).is_some_and(|value| value.to_bool()) {
         return Ok(None);

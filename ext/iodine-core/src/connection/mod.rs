@@ -18,7 +18,6 @@ use std::fs::File;
 use std::io;
 use std::os::fd::{OwnedFd, RawFd};
 use std::sync::Arc;
-use std::sync::mpsc::SyncSender;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -28,7 +27,7 @@ use crate::access_log::AccessLog;
 use crate::census::Seat;
 use crate::client::{self, Client, Event, abnormal};
 use crate::exchange::Exchange;
-use crate::handle::Hijacked;
+use crate::handover::{Giver, Hijacked};
 use crate::jobs::Job;
 use crate::metrics::Sheet;
 use crate::net::stream::Stream;
@@ -149,7 +148,7 @@ pub(crate) struct Connection {
     gate: Option<Arc<Gate>>,
     /// The head of a response that is being produced, until the first bytes of its body come.
     held: Option<Vec<u8>>,
-    hijacker: Option<SyncSender<Hijacked>>,
+    hijacker: Option<Giver>,
     /// When the peer has kept us waiting for too long.
     pub(crate) deadline: Option<Instant>,
     /// The alarm that is set for it; it may come before the deadline, never after.
@@ -521,7 +520,7 @@ impl Connection {
     }
 
     /// The socket goes to `hijacker` once all is written.
-    pub(crate) fn hijack(&mut self, hijacker: SyncSender<Hijacked>) {
+    pub(crate) fn hijack(&mut self, hijacker: Giver) {
         self.hijacker = Some(hijacker);
     }
 
@@ -530,8 +529,7 @@ impl Connection {
         let Some(hijacker) = self.hijacker.take() else { return };
         let unread = self.protocol.http().map(Http::take_input).unwrap_or_default();
         match self.stream.release(registry) {
-            // The asker may have left meanwhile; then the socket closes here.
-            Ok(socket) => drop(hijacker.send(Hijacked { socket, unread })),
+            Ok(socket) => hijacker.give(Hijacked { socket, unread }),
             Err(error) => log::error!("a hijacked connection could not be handed over: {error}"),
         }
     }
@@ -548,8 +546,8 @@ impl Connection {
         let (ours, other) = Bridge::pair(self.id, pair, http.settings().writes());
         let unread = http.take_input();
         self.protocol = Protocol::Bridge(Box::new(ours));
-        // When the asker has left meanwhile, its socket closes here, and with it all the rest.
-        drop(hijacker.send(Hijacked { socket: outside, unread }));
+        // When the asker has left meanwhile, its socket closes, and with it all the rest.
+        hijacker.give(Hijacked { socket: outside, unread });
         Some(Protocol::Bridge(Box::new(other)))
     }
 

@@ -78,7 +78,9 @@ impl Opening {
 
     /// The process stops.
     pub(super) fn shut_down(&mut self, turn: &mut Turn) {
-        self.fail("the process stops", turn);
+        if !self.live.is_finished() {
+            self.live.finish(broken("the process stops"), turn);
+        }
     }
 
     /// There will be no WebSocket.

@@ -1,6 +1,7 @@
 //! Sockets: addresses, listeners, connected streams, TLS on them, and their write queues.
 
 pub mod address;
+pub mod descriptor;
 pub(crate) mod file;
 pub mod listener;
 pub mod remote;

@@ -9,6 +9,8 @@ use mio::net::{TcpStream, UnixStream};
 use mio::unix::SourceFd;
 use mio::{Interest, Registry, Token};
 
+use super::descriptor::Descriptor;
+
 /// A non-blocking socket for bytes as they are on the wire.
 pub(crate) enum Socket {
     Tcp(TcpStream),
@@ -18,11 +20,12 @@ pub(crate) enum Socket {
 }
 
 impl Socket {
-    /// Anything that can be polled.
+    /// What the application gives away.
     ///
     /// # Errors
     /// When it cannot be made non-blocking.
-    pub(crate) fn attach(descriptor: OwnedFd) -> io::Result<Self> {
+    pub(crate) fn attach(descriptor: Descriptor) -> io::Result<Self> {
+        let descriptor = descriptor.into_inner();
         rustix::io::ioctl_fionbio(&descriptor, true)?;
         Ok(Self::Other(descriptor))
     }

@@ -60,7 +60,8 @@ struct Dial {
 
 struct Attempt {
     remote: Remote,
-    socket: Socket,
+    /// `None`: a Unix socket takes nobody at the moment, and is to be asked again. TCP waits for that by itself.
+    socket: Option<Socket>,
     /// When it is the next one's turn.
     deadline: Instant,
 }
@@ -95,21 +96,17 @@ impl Dials {
     pub(super) fn look(&mut self, number: usize, now: Instant, registry: &Registry) -> Dialed {
         let Some(dial) = self.0.get_mut(number) else { return Dialed::Nothing };
         let Some(mut attempt) = dial.attempt.take() else { return Dialed::Nothing };
-        let connected = attempt.socket.is_connected();
-        if matches!(connected, Ok(false)) && now < attempt.deadline {
-            let deadline = attempt.deadline;
-            dial.attempt = Some(attempt);
-            return Dialed::Wait(number, deadline);
-        }
-        if let Err(error) = attempt.socket.deregister(registry) {
-            log::debug!("a socket could not be taken out of the poll: {error}");
-        }
-        match connected {
-            Ok(true) => {
+        match attempt.go_on(number, registry) {
+            Ok(Some(socket)) => {
                 let Dial { connect, ends_at, .. } = self.0.remove(number);
-                return Dialed::Connected(connect, attempt.socket, ends_at);
+                return Dialed::Connected(connect, socket, ends_at);
             }
-            Ok(false) => dial.note(&attempt.remote, &"no answer in time"),
+            Ok(None) if now < attempt.deadline => {
+                let next_look = attempt.next_look(now);
+                dial.attempt = Some(attempt);
+                return Dialed::Wait(number, next_look);
+            }
+            Ok(None) => dial.note(&attempt.remote, &"no answer in time"),
             Err(error) => dial.note(&attempt.remote, &error),
         }
         self.go_on(number, now, registry)
@@ -127,7 +124,7 @@ impl Dials {
 
     fn go_on(&mut self, number: usize, now: Instant, registry: &Registry) -> Dialed {
         match self.0[number].try_next(number, now, registry) {
-            Some(deadline) => Dialed::Wait(number, deadline),
+            Some(next_look) => Dialed::Wait(number, next_look),
             None => {
                 let dial = self.0.remove(number);
                 Dialed::Failed(dial.connect, dial.reason)
@@ -137,15 +134,14 @@ impl Dials {
 }
 
 impl Dial {
-    /// Begins to connect to the next place that does not fail at once; until when it has time. `None`: there is none.
+    /// Begins to connect to the next place that does not fail at once; when to look at it. `None`: there is none.
     fn try_next(&mut self, number: usize, now: Instant, registry: &Registry) -> Option<Instant> {
         while let Some(remote) = self.left.next() {
             match begin(&remote, number, registry) {
                 Ok(socket) => {
                     let share = self.ends_at.saturating_duration_since(now) / (self.left.len() as u32 + 1);
-                    let deadline = now + share;
-                    self.attempt = Some(Attempt { remote, socket, deadline });
-                    return Some(deadline);
+                    let attempt = self.attempt.insert(Attempt { remote, socket, deadline: now + share });
+                    return Some(attempt.next_look(now));
                 }
                 Err(error) => self.note(&remote, &error),
             }
@@ -159,11 +155,39 @@ impl Dial {
     }
 }
 
-fn begin(remote: &Remote, number: usize, registry: &Registry) -> io::Result<Socket> {
-    let mut socket = remote.connect()?;
-    socket.register(registry, Token(DIALS + number))?;
-    Ok(socket)
+impl Attempt {
+    /// Looks whether the connection stands; gives back its socket then, which is no longer watched.
+    fn go_on(&mut self, number: usize, registry: &Registry) -> io::Result<Option<Socket>> {
+        let Some(mut socket) = self.socket.take() else {
+            self.socket = begin(&self.remote, number, registry)?;
+            return Ok(None);
+        };
+        if !socket.is_connected()? {
+            self.socket = Some(socket);
+            return Ok(None);
+        }
+        socket.deregister(registry)?;
+        Ok(Some(socket))
+    }
+
+    /// When to look at it, if there is no event before.
+    fn next_look(&self, now: Instant) -> Instant {
+        if self.socket.is_some() { self.deadline } else { self.deadline.min(now + PAUSE) }
+    }
 }
+
+/// `None`: a Unix socket whose queue of connections is full (`EAGAIN` of connect(2)).
+fn begin(remote: &Remote, number: usize, registry: &Registry) -> io::Result<Option<Socket>> {
+    let mut socket = match remote.connect() {
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(None),
+        connected => connected?,
+    };
+    socket.register(registry, Token(DIALS + number))?;
+    Ok(Some(socket))
+}
+
+/// Until a Unix socket that takes nobody is asked again. No event tells when it does.
+const PAUSE: Duration = Duration::from_millis(20);
 
 /// Their tokens are those from here on.
 pub(super) const DIALS: usize = 1 << (usize::BITS - 1);

@@ -10,7 +10,7 @@ mod publish;
 pub(crate) mod timer;
 
 use std::io;
-use std::os::fd::{OwnedFd, RawFd};
+use std::os::fd::RawFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -29,6 +29,7 @@ use crate::exchange::Exchange;
 use crate::handle::{Command, Drain, Handle};
 use crate::jobs::{Job, JobQueue};
 use crate::metrics::Sheet;
+use crate::net::descriptor::Descriptor;
 use crate::net::socket::Socket;
 use crate::net::stream::Stream;
 use crate::settings::WriteLimits;
@@ -346,7 +347,7 @@ impl Reactor {
         Ok(id)
     }
 
-    fn attach(&mut self, descriptor: OwnedFd, client: Client, writes: WriteLimits) {
+    fn attach(&mut self, descriptor: Descriptor, client: Client, writes: WriteLimits) {
         let opened = Socket::attach(descriptor).and_then(|socket| {
             self.open(Stream::Plain(socket), |id, turn| {
                 client.connect(id);
@@ -377,7 +378,7 @@ impl Reactor {
             Dialed::Wait(number, until) => self.alarms.set(until, Alarm::Dial(number)),
             Dialed::Connected(connect, socket, ends_at) => self.open_connected(*connect, socket, ends_at),
             Dialed::Failed(connect, reason) => {
-                log::info!("could not connect to {reason}");
+                log::warn!("could not connect to {reason}");
                 self.refuse(&connect.client, &reason);
             }
             Dialed::Nothing => {}

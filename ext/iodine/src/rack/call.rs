@@ -3,7 +3,8 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use iodine_core::exchange::Exchange;
-use iodine_core::handle::{Handle, Hijacked};
+use iodine_core::handle::Handle;
+use iodine_core::handover::Hijacked;
 use iodine_core::reactor::ConnectionId;
 use iodine_proto::http1::{Framing, Persistence, ResponseWriter};
 use magnus::prelude::*;

@@ -3,7 +3,8 @@
 use std::os::fd::IntoRawFd;
 
 use iodine_core::exchange::Exchange;
-use iodine_core::handle::{Handle, Hijacked};
+use iodine_core::handle::Handle;
+use iodine_core::handover::{Handover, Hijacked, Interrupter, Waited};
 use iodine_core::reactor::ConnectionId;
 use magnus::prelude::*;
 use magnus::{Error, RClass, Ruby, Value};
@@ -17,27 +18,32 @@ pub(super) const IO_KEY: &str = "rack.hijack_io";
 /// read ahead; their bytes are unread again.
 ///
 /// # Errors
-/// `IOError` when the connection is gone.
+/// `IOError` when the connection is gone. When an interrupt raises or ends the thread; the connection is closed then.
 pub(super) fn take_socket(
     ruby: &Ruby,
     handle: &Handle,
     connection: ConnectionId,
     behind: Option<Box<Exchange>>,
 ) -> Result<Hijacked, Error> {
-    let receiver = handle.hijack(connection);
-    // The reactor answers in its next turn, or hangs up; a peer that does not read is bounded by the write timeout.
-    let received = loop {
-        match gvl::without(ruby, || receiver.recv(), || {}) {
-            Some(received) => break received,
-            None => gvl::check_interrupts(ruby)?,
-        }
-    };
-    let mut hijacked =
-        received.map_err(|_| Error::new(ruby.exception_io_error(), "the connection was closed by the peer"))?;
+    let mut hijacked = wait(ruby, &handle.hijack(connection))?;
     let mut unread = behind.map(Exchange::into_bytes).unwrap_or_default();
     unread.append(&mut hijacked.unread);
     hijacked.unread = unread;
     Ok(hijacked)
+}
+
+/// The reactor answers in its next turn, unless the peer does not read what was written before: until the write timeout.
+fn wait(ruby: &Ruby, handover: &Handover) -> Result<Hijacked, Error> {
+    loop {
+        let interrupter = Interrupter::default();
+        match gvl::without(ruby, || handover.wait(&interrupter), || handover.interrupt(&interrupter)) {
+            Some(Waited::Taken(hijacked)) => return Ok(hijacked),
+            Some(Waited::Gone) => {
+                return Err(Error::new(ruby.exception_io_error(), "the connection was closed by the peer"));
+            }
+            Some(Waited::Interrupted) | None => gvl::check_interrupts(ruby)?,
+        }
+    }
 }
 
 /// A Ruby socket for a hijacked connection. Bytes that were read already are put back.

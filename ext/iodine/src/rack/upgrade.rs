@@ -80,8 +80,13 @@ impl Upgrade {
         match Handler::new(self.handler) {
             Ok(handler) => {
                 write_refusal(refusal, &mut exchange);
-                let ended =
-                    self.notify(context, None).and(connection::refuse(context.ruby, handler, Some(context.env)));
+                let reason = refusal.to_string();
+                let ended = self.notify(context, None).and(connection::refuse(
+                    context.ruby,
+                    handler,
+                    Some(context.env),
+                    reason,
+                ));
                 (Outcome::Answered(exchange), ended)
             }
             Err(error) => self.fail(context, exchange, error),
