@@ -146,6 +146,9 @@ module Iodine
   # [max_pending] what may wait for a client that does not read, unless it is sent a response, MiB; 16
   # [deflate] whether WebSocket messages are compressed for clients that offer it (permessage-deflate); false
   # [deflate_min] smallest message that is compressed, bytes; 1024
+  # [deflate_write_context, deflate_read_context] whether messages sent, and received, may refer to earlier ones to be
+  #                                               smaller, for 371 and 47 KiB of memory a connection; false
+  # [deflate_write_bits, deflate_read_bits] how far back they may refer: binary logarithm of bytes, 8 to 15; 15
   # [log] a line for each response on stderr: true for the format of iodine 0.7, or `:common`, `:combined`, `:json`
   #
   # @param options [Hash{Symbol => Object}] the options, as a Hash or as keywords
@@ -191,6 +194,9 @@ module Iodine
   # [write_timeout] longest pause of a server that does not read, seconds; 60
   # [deflate] whether compression of WebSocket messages is offered (permessage-deflate); false
   # [deflate_min] smallest message that is compressed, bytes; 1024
+  # [deflate_write_context, deflate_read_context] whether messages sent, and received, may refer to earlier ones to be
+  #                                               smaller, for 371 and 47 KiB of memory a connection; false
+  # [deflate_write_bits, deflate_read_bits] how far back they may refer: binary logarithm of bytes, 8 to 15; 15
   # [tls] an Iodine::TLS to encrypt by. A `wss` or `tls` URL needs none: the authorities of the system verify the server
   #
   # @param options [Hash{Symbol => Object}] the options, as a Hash or as keywords

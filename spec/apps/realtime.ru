@@ -23,6 +23,8 @@ class Echo
     when "raise" then raise "raised on purpose"
     when /\Atimeout (\d+)/ then client.timeout = Regexp.last_match(1).to_i
     when "swap" then client.handler = Other
+    when "subscribe" then client.subscribe("echo") && client.write(data)
+    when /\Apublish (.*)/ then Iodine.publish("echo", Regexp.last_match(1))
     when "nil" then client.handler = nil
     when /\Athreads (\d+)/ then threads(client, Regexp.last_match(1).to_i)
     when /\Aflood (\d+)/ then Regexp.last_match(1).to_i.times { client.write("x" * 65_536) }

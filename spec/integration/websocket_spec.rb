@@ -106,7 +106,7 @@ RSpec.describe "WebSocket" do
 
         expect(response.status).to eq(status)
         expect(response["sec-websocket-version"]).to eq("13") if status == 426
-        server.wait_for_log(%r{closed /echo nil nil false -1 false nil})
+        server.wait_for_log(%r{closed /echo 1006 ".+" false -1 false nil})
       end
     end
 
@@ -446,6 +446,83 @@ RSpec.describe "WebSocket" do
 
     it "is not agreed to unless it is offered" do
       open_socket { |socket| expect(socket.head.names).not_to include("sec-websocket-extensions") }
+    end
+  end
+
+  describe "compression with context" do
+    serve "realtime.ru", "-deflate", "-deflate-min", 1, "-deflate-write-context", "-deflate-read-context",
+          "-deflate-write-bits", 10, "-deflate-read-bits", 11
+
+    # A message that cannot be compressed but by reference to an earlier one.
+    noise = Random.new(3).bytes(200).unpack1("H*")
+    tail = "\x00\x00\xff\xff".b
+    offer = "Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits"
+
+    # Reads a compressed frame: the bytes it has.
+    def read_deflated(socket)
+      first, length = socket.peer.read(2).unpack("CC")
+      expect(first).to eq(0xC1)
+      socket.peer.read(length == 126 ? socket.peer.read(2).unpack1("n") : length)
+    end
+
+    it "is agreed to with the windows that were set, and each end refers to earlier messages" do
+      open_socket("/echo", offer) do |socket|
+        expect(socket.head["sec-websocket-extensions"])
+          .to eq("permessage-deflate; server_max_window_bits=10; client_max_window_bits=11")
+        deflate = Zlib::Deflate.new(nil, -11)
+        inflate = Zlib::Inflate.new(-10)
+        sizes = Array.new(3) do
+          data = deflate.deflate(noise, Zlib::SYNC_FLUSH).delete_suffix(tail)
+          socket.send_frame(:text, data, first: 0xC1)
+          answer = read_deflated(socket)
+          expect(inflate.inflate(answer + tail)).to eq(noise)
+          [data.bytesize, answer.bytesize]
+        end
+        expect(sizes[0].min).to be > 200
+        expect((sizes[1] + sizes[2]).max).to be < 50
+      end
+    end
+
+    it "keeps within the window that the client has asked for" do
+      open_socket("/echo", "#{offer}; server_max_window_bits=9; server_no_context_takeover") do |socket|
+        expect(socket.head["sec-websocket-extensions"]).to eq(
+          "permessage-deflate; server_no_context_takeover; server_max_window_bits=9; client_max_window_bits=11"
+        )
+        2.times do
+          socket.text("#{noise}#{"y" * 2000}")
+          expect(Zlib::Inflate.new(-9).inflate(read_deflated(socket) + tail)).to eq("#{noise}#{"y" * 2000}")
+        end
+      end
+    end
+
+    it "sends publications without reference to what was before, in step with the other messages" do
+      open_socket("/echo", offer) do |socket|
+        inflate = Zlib::Inflate.new(-10)
+        [noise, "subscribe", noise, "publish #{noise}", noise].each do |text|
+          socket.text(text)
+          expected = text.delete_prefix("publish ")
+          expect(inflate.inflate(read_deflated(socket) + tail)).to eq(expected)
+        end
+      end
+    end
+  end
+
+  describe "the windows of compression" do
+    it "are from 8 to 15 bits" do
+      process = Support::ChildProcess.run_ruby(<<~RUBY)
+        require "iodine"
+        %i[deflate_write_bits deflate_read_bits].product([7, 8, 15, 16, "x"]).each do |option, bits|
+          Iodine.listen(service: :http, address: "127.0.0.1", port: 0, deflate: true, option => bits) { }
+          puts "\#{option} \#{bits}"
+        rescue RangeError, TypeError => e
+          puts "\#{e.class} \#{e.message}"
+        end
+      RUBY
+      expected = %w[deflate_write_bits deflate_read_bits].flat_map do |option|
+        ["RangeError #{option} must be from 8 to 15; got 7", "#{option} 8", "#{option} 15",
+         "RangeError #{option} must be from 8 to 15; got 16", "TypeError #{option} must be a number; got \"x\""]
+      end
+      expect(process.out.lines).to eq(expected)
     end
   end
 

@@ -11,7 +11,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use iodine_proto::sse::{EventError, encode_event};
-use iodine_proto::websocket::{Close, CloseCode, Deflate, Encoder, Kind, MaskKey, Publication, Role, encode_message};
+use iodine_proto::websocket::{
+    Close, CloseCode, Deflate, Deflater, Encoder, Kind, MaskKey, Publication, Role, WindowBits, encode_message,
+};
 
 use crate::handle::{Command, Handle};
 use crate::jobs::Job;
@@ -368,7 +370,7 @@ impl Client {
     /// order of encoding.
     pub(crate) fn send_publication(&self, publication: &mut Publication) {
         let mut encoder = self.0.encoder.lock().unwrap_or_else(PoisonError::into_inner);
-        let frame = encoder.publication(publication, &mut self.0.handle.deflater());
+        let frame = encoder.publication(publication, &mut self.deflater());
         self.write(frame);
     }
 
@@ -381,8 +383,14 @@ impl Client {
     fn send_compressed(&self, kind: Kind, payload: &[u8]) -> bool {
         let mut frame = Vec::new();
         let mut encoder = self.0.encoder.lock().unwrap_or_else(PoisonError::into_inner);
-        encoder.message(kind, payload, self.mask(), &mut self.0.handle.deflater(), &mut frame);
+        encoder.message(kind, payload, self.mask(), &mut self.deflater(), &mut frame);
         self.write(frame.into())
+    }
+
+    /// What compresses for peers with this one's window.
+    fn deflater(&self) -> MutexGuard<'_, Deflater> {
+        let window = self.deflate().map_or(WindowBits::MAX, |deflate| deflate.outgoing.bits);
+        self.0.handle.deflater(window)
     }
 
     fn write(&self, bytes: Bytes) -> bool {

@@ -36,8 +36,8 @@ struct Shared {
     waker: Waker,
     jobs: Arc<JobQueue>,
     sheet: Sheet,
-    /// One for the messages of all WebSockets.
-    deflater: Mutex<Deflater>,
+    /// Those that the WebSockets of the process share: one for each size of the window, from the smallest on.
+    deflaters: [Mutex<Deflater>; WINDOWS],
 }
 
 /// What a reactor is asked to do.
@@ -95,7 +95,7 @@ impl Handle {
             waker,
             jobs,
             sheet,
-            deflater: Mutex::new(Deflater::new(&DeflateSettings::default())),
+            deflaters: std::array::from_fn(|index| Mutex::new(deflater(index))),
         }))
     }
 
@@ -231,8 +231,10 @@ impl Handle {
         self.send(Command::PubSub(request));
     }
 
-    pub(crate) fn deflater(&self) -> MutexGuard<'_, Deflater> {
-        self.0.deflater.lock().unwrap_or_else(PoisonError::into_inner)
+    /// The one for the messages to peers with this window that keep no context.
+    pub(crate) fn deflater(&self, window: WindowBits) -> MutexGuard<'_, Deflater> {
+        let index = usize::from(window.get() - WindowBits::MIN.get());
+        self.0.deflaters[index].lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) fn send(&self, command: Command) {
@@ -267,6 +269,15 @@ impl Handle {
     pub(crate) fn wake_up(&self) {
         self.0.sleeping.store(false, Ordering::SeqCst);
     }
+}
+
+/// For the windows from [`WindowBits::MIN`] to [`WindowBits::MAX`].
+const WINDOWS: usize = (WindowBits::MAX.get() - WindowBits::MIN.get()) as usize + 1;
+
+/// That of a window. It takes no memory before its first message.
+fn deflater(index: usize) -> Deflater {
+    let bits = WindowBits::new(WindowBits::MIN.get() + index as u8).unwrap_or(WindowBits::MAX);
+    Deflater::new(&DeflateSettings { outgoing: Window { bits, takeover: false }, ..DeflateSettings::default() })
 }
 
 /// The body of one answer while it is produced.

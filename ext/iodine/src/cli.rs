@@ -65,6 +65,8 @@ fn hash(ruby: &Ruby, arguments: Arguments) -> Result<RHash, Error> {
         ("ping", arguments.ping),
         ("max_pending", arguments.max_pending),
         ("deflate_min", arguments.deflate_min),
+        ("deflate_write_bits", arguments.deflate_write_bits),
+        ("deflate_read_bits", arguments.deflate_read_bits),
         ("redis_ping", arguments.redis_ping),
         ("verbosity", arguments.verbosity),
         ("boot_timeout", arguments.boot_timeout),
@@ -76,6 +78,8 @@ fn hash(ruby: &Ruby, arguments: Arguments) -> Result<RHash, Error> {
     let switches = [
         ("log", arguments.log),
         ("deflate", arguments.deflate),
+        ("deflate_write_context", arguments.deflate_write_context),
+        ("deflate_read_context", arguments.deflate_read_context),
         ("tls", arguments.tls),
         ("warmup", arguments.warmup),
         ("reload", arguments.reload),

@@ -16,7 +16,7 @@ use iodine_core::net::address::{Address, Scheme, Service, Url};
 use iodine_core::net::listener::BoundSocket;
 use iodine_core::net::tls::TlsServer;
 use iodine_core::settings::{HttpSettings, ListenerSettings, RawSettings, WriteLimits};
-use iodine_proto::websocket::DeflateSettings;
+use iodine_proto::websocket::{DeflateSettings, Window, WindowBits};
 use magnus::prelude::*;
 use magnus::{Error, RHash, RModule, Ruby, StaticSymbol, TryConvert, Value, function, method};
 
@@ -290,7 +290,22 @@ pub(crate) fn compression(ruby: &Ruby, given: RHash) -> Result<Option<DeflateSet
     if let Some(bytes) = number(ruby, given, "deflate_min")? {
         settings.min_size = u32::try_from(bytes).unwrap_or(u32::MAX);
     }
+    settings.outgoing = window(ruby, given, "deflate_write_bits", "deflate_write_context")?;
+    settings.incoming = window(ruby, given, "deflate_read_bits", "deflate_read_context")?;
     Ok(Some(settings))
+}
+
+/// The compression of one direction.
+fn window(ruby: &Ruby, given: RHash, bits: &str, context: &str) -> Result<Window, Error> {
+    let takeover = given.get(ruby.to_symbol(context)).is_some_and(|value| value.to_bool());
+    let Some(number) = number(ruby, given, bits)? else { return Ok(Window { bits: WindowBits::MAX, takeover }) };
+    match u8::try_from(number).ok().and_then(WindowBits::new) {
+        Some(bits) => Ok(Window { bits, takeover }),
+        None => {
+            let message = format!("{bits} must be from 8 to 15; got {number}");
+            Err(Error::new(ruby.exception_range_error(), message))
+        }
+    }
 }
 
 /// `public:` and `sendfile_root:` are absolute paths, `cache_control:` and `immutable:` false or "" for none,

@@ -157,6 +157,7 @@ const SECONDS: Range = (0, 86_400);
 const MEBIBYTES: Range = (0, 1 << 20);
 /// A gigabyte: what is limited in bytes or KiB is held in memory.
 const BYTES: Range = (0, 1 << 30);
+const WINDOW_BITS: Range = (8, 15);
 const KIBIBYTES: Range = (0, 1 << 20);
 
 /// Every flag, in the order of the help. Lines of help are broken by hand, to 100 columns with their names.
@@ -220,6 +221,20 @@ pub(super) static FLAGS: &[Flag] = &[
     ),
     switch(WEBSOCKET, &["deflate"], "Compress messages for clients that offer it\n[default: off]"),
     number(WEBSOCKET, "BYTES", BYTES, &["deflate-min"], "Compress messages from this size on [default: 1024]"),
+    switch(
+        WEBSOCKET,
+        &["deflate-write-context"],
+        "Refer to earlier messages when compressing: smaller, for\nup to 371 KiB of memory a connection [default: off]",
+    ),
+    switch(WEBSOCKET, &["deflate-read-context"], "Let clients do the same, for 47 KiB a connection\n[default: off]"),
+    number(
+        WEBSOCKET,
+        "BITS",
+        WINDOW_BITS,
+        &["deflate-write-bits"],
+        "How far back to refer: 2 to the power of that, 8 to 15\n[default: 15]",
+    ),
+    number(WEBSOCKET, "BITS", WINDOW_BITS, &["deflate-read-bits"], "How far back clients may refer [default: 15]"),
     switch(TLS, &["tls"], "Serve TLS, without a certificate by a self-signed one\n[default: off]"),
     Flag {
         names: &["tls-cert", "cert"],

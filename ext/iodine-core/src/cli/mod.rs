@@ -59,6 +59,14 @@ pub struct Arguments {
     pub deflate: bool,
     /// Smallest WebSocket message that is compressed, bytes.
     pub deflate_min: Option<i64>,
+    /// Compress what is sent with the context of earlier messages.
+    pub deflate_write_context: bool,
+    /// Let clients compress with the context of earlier messages.
+    pub deflate_read_context: bool,
+    /// Window of the compression of what is sent, bits.
+    pub deflate_write_bits: Option<i64>,
+    /// Window of the compression of what clients send, bits.
+    pub deflate_read_bits: Option<i64>,
     /// Serve TLS.
     pub tls: bool,
     /// PEM file with the certificate chain.
@@ -180,6 +188,10 @@ impl From<Matches> for Arguments {
             max_pending: matches.number("max-pending"),
             deflate: matches.switch("deflate"),
             deflate_min: matches.number("deflate-min"),
+            deflate_write_context: matches.switch("deflate-write-context"),
+            deflate_read_context: matches.switch("deflate-read-context"),
+            deflate_write_bits: matches.number("deflate-write-bits"),
+            deflate_read_bits: matches.number("deflate-read-bits"),
             tls: matches.switch("tls"),
             tls_cert: matches.text("tls-cert"),
             tls_key: matches.text("tls-key"),

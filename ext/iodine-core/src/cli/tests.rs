@@ -38,7 +38,8 @@ fn nothing_given_says_nothing() {
 #[test]
 fn every_flag_reaches_its_field() {
     let given = "-b localhost -p 80 -t 4 -w 2 -www public -k 5 -v -log-format json -maxbd 1 -maxhd 2 -maxms 3 -ping 6 \
-                 -max-pending 12 -deflate -deflate-min 13 -tls -cert c.pem -key k.pem -tls-pass secret \
+                 -max-pending 12 -deflate -deflate-min 13 -deflate-write-context -deflate-read-context \
+                 -deflate-write-bits 10 -deflate-read-bits 11 -tls -cert c.pem -key k.pem -tls-pass secret \
                  -r redis://h -rp 7 -C conf.rb -pid run/ -V 3 -warmup -reload --header-timeout 8 \
                  --body-timeout 9 --write-timeout 10 --shutdown-timeout 11 --tls-timeout 14 -metrics 9394 \
                  -hang-report 15 -hang-replace 16 -max-requests 17 -max-rss 18 -pubsub-socket p.sock \
@@ -64,6 +65,10 @@ fn every_flag_reaches_its_field() {
         max_pending: Some(12),
         deflate: true,
         deflate_min: Some(13),
+        deflate_write_context: true,
+        deflate_read_context: true,
+        deflate_write_bits: Some(10),
+        deflate_read_bits: Some(11),
         tls: true,
         tls_cert: text("c.pem"),
         tls_key: text("k.pem"),
@@ -93,7 +98,7 @@ fn every_name_of_every_flag_is_taken_with_one_dash_and_with_two() {
     for flag in flags::FLAGS {
         for name in flag.names {
             for dashes in ["-", "--"] {
-                let value = if flag.takes_value() { "=1" } else { "" };
+                let value = if flag.takes_value() { "=9" } else { "" };
                 let given = format!("{dashes}{name}{value}");
                 assert!(!matches!(outcome(&given, &[]), Outcome::Invalid(_)), "{given}");
             }
@@ -131,6 +136,10 @@ fn integers_have_a_range_and_three_notations() {
     {
         assert_eq!(run(given).port, Some(expected), "{given}");
     }
+    for given in ["-deflate-write-bits 7", "-deflate-write-bits 16", "-deflate-read-bits 7", "-deflate-read-bits 16"] {
+        assert!(invalid(given, &[]).contains("-bits"), "{given}: {}", invalid(given, &[]));
+    }
+    assert_eq!(run("-deflate-write-bits 8 -deflate-read-bits 15").deflate_write_bits, Some(8));
     for (given, expected) in [("-t -1", -1), ("-t-2", -2), ("-t=-0x10", -16), ("-t 4095", 4095)] {
         assert_eq!(run(given).threads, Some(expected), "{given}");
     }

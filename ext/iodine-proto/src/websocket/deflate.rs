@@ -29,6 +29,11 @@ impl Deflater {
         }
     }
 
+    /// The window of what it compresses.
+    pub(super) fn bits(&self) -> WindowBits {
+        self.bits
+    }
+
     /// A compressor of the same settings for a smaller window.
     pub(super) fn with_bits(&self, bits: WindowBits) -> Self {
         Deflater { stream: None, bits, ..*self }

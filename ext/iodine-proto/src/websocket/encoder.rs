@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use super::frame::{encode_compressed, encode_message};
-use super::{Deflate, Deflater, Kind, MaskKey, Window};
+use super::{Deflate, Deflater, Kind, MaskKey, Window, WindowBits};
 
 /// Encodes the messages of one connection, compressed as far as the peers agreed to it.
 ///
@@ -16,19 +16,14 @@ pub struct Encoder {
     own: Option<Box<Deflater>>,
 }
 
-/// A message for many connections of a server, framed once, and compressed at most once.
+/// A message for many connections of a server, framed once, and compressed at most once for each size of the window.
 pub struct Publication {
     kind: Kind,
     plain: Bytes,
     /// Where the payload begins in the plain frame.
     payload: usize,
-    compressed: Compressed,
-}
-
-enum Compressed {
-    NotTried,
-    NotSmaller,
-    Frame(Bytes),
+    /// By window: the compressed frame, or none if that is not smaller.
+    compressed: Vec<(WindowBits, Option<Bytes>)>,
 }
 
 impl Encoder {
@@ -43,8 +38,8 @@ impl Encoder {
 
     /// Appends a message as one frame. A text is taken to be UTF-8; `mask` is as for [`encode_message`].
     ///
-    /// It is compressed if the peers agreed to that, and if it has at least the [`min_size`](Deflate::min_size). The peer must get the messages in the order in which
-    /// they were encoded.
+    /// It is compressed if the peers agreed to that, and if it has at least the [`min_size`](Deflate::min_size). The peer must
+    /// get the messages in the order in which they were encoded.
     pub fn message(
         &mut self,
         kind: Kind,
@@ -68,8 +63,6 @@ impl Encoder {
     }
 
     /// The frame of a publication for this connection of a server. The frame is shared, not copied.
-    ///
-    /// `shared` must be the same for all connections the publication is for.
     pub fn publication(&mut self, publication: &mut Publication, shared: &mut Deflater) -> Bytes {
         let length = publication.payload().len();
         let compresses = self.window.is_some_and(|window| self.takes(length) && shared.fits(window, length));
@@ -98,7 +91,7 @@ impl Publication {
         let mut plain = Vec::new();
         encode_message(kind, payload, None, &mut plain);
         let start = plain.len() - payload.len();
-        Publication { kind, plain: plain.into(), payload: start, compressed: Compressed::NotTried }
+        Publication { kind, plain: plain.into(), payload: start, compressed: Vec::new() }
     }
 
     /// The frame that is not compressed. Shared, not copied.
@@ -118,15 +111,15 @@ impl Publication {
 
     /// The compressed frame, if that is smaller.
     fn compressed(&mut self, shared: &mut Deflater) -> Option<Bytes> {
-        if matches!(self.compressed, Compressed::NotTried) {
-            let mut out = Vec::new();
-            let is_smaller = compress_alone(self.kind, self.payload(), None, shared, &mut out);
-            self.compressed = if is_smaller { Compressed::Frame(out.into()) } else { Compressed::NotSmaller };
+        let bits = shared.bits();
+        if let Some((_, frame)) = self.compressed.iter().find(|(window, _)| *window == bits) {
+            return frame.clone();
         }
-        match &self.compressed {
-            Compressed::Frame(frame) => Some(frame.clone()),
-            _ => None,
-        }
+        let mut out = Vec::new();
+        let is_smaller = compress_alone(self.kind, self.payload(), None, shared, &mut out);
+        let frame = is_smaller.then(|| Bytes::from(out));
+        self.compressed.push((bits, frame.clone()));
+        frame
     }
 }
 

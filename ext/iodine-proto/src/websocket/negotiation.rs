@@ -139,6 +139,8 @@ impl Window {
 }
 
 impl WindowBits {
+    /// 8, which is 256 bytes.
+    pub const MIN: WindowBits = WindowBits(8);
     /// 15, which is 32 KiB: all that deflate can refer to.
     pub const MAX: WindowBits = WindowBits(15);
 
@@ -148,7 +150,7 @@ impl WindowBits {
     }
 
     /// The number.
-    pub fn get(self) -> u8 {
+    pub const fn get(self) -> u8 {
         self.0
     }
 

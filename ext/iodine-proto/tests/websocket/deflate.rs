@@ -1,7 +1,7 @@
 //! Compressed messages (RFC 7692).
 
 use iodine_proto::websocket::{
-    Deflate, DeflateSettings, Deflater, Encoder, Error, Event, Kind, Publication, Reader, Role,
+    Deflate, DeflateSettings, Deflater, Encoder, Error, Event, Kind, Publication, Reader, Role, Window, WindowBits,
 };
 
 use crate::feed::{self, MAX, both, everywhere, masked, plain, text};
@@ -150,6 +150,22 @@ fn a_publication_is_encoded_once() {
     // A window too small for what the shared compressor did.
     assert_eq!(frame(both(12, false)).as_ptr(), frame(None).as_ptr());
     assert_eq!(frame(both(13, false)).as_ptr(), first.as_ptr());
+}
+
+#[test]
+fn a_publication_is_compressed_once_for_each_window() {
+    let mut publication = Publication::new(Kind::Text, &[b'a'; 5000]);
+    let frames: Vec<_> = [15, 12, 15, 12]
+        .into_iter()
+        .map(|bits| {
+            let window = Window { bits: WindowBits::new(bits).unwrap(), takeover: false };
+            let mut shared = Deflater::new(&DeflateSettings { outgoing: window, ..eager() });
+            Encoder::new(both(bits, false)).publication(&mut publication, &mut shared)
+        })
+        .collect();
+    assert!(frames.iter().all(|frame| frame[0] == 0xc1));
+    assert_eq!((frames[0].as_ptr(), frames[1].as_ptr()), (frames[2].as_ptr(), frames[3].as_ptr()));
+    assert_ne!(frames[0].as_ptr(), frames[1].as_ptr());
 }
 
 #[test]
