@@ -238,12 +238,14 @@ fn plain_http_is_told_from_garbage() {
 fn a_client_says_what_is_wrong_with_a_server() {
     let root = Authority::new("root");
     let revoked = root.issue(&["a.test"], Validity::Now);
-    let trusted = root.certificate() + &root.revoke(&revoked);
+    let list = root.revoke(&revoked);
     let fine = || root.issue(&["a.test", "127.0.0.1", "::1"], Validity::Now);
     let table = [
         (fine(), "a.test", None),
         (fine(), "127.0.0.1", None),
         (fine(), "[::1]", None),
+        (fine(), "A.Test", None),
+        (fine(), "a.test.", None),
         (fine(), "b.test", Some("is not for b.test, but for")),
         (root.issue(&["a.test"], Validity::Past), "a.test", Some("has expired")),
         (root.issue(&["a.test"], Validity::Future), "a.test", Some("is not valid yet")),
@@ -253,11 +255,13 @@ fn a_client_says_what_is_wrong_with_a_server() {
     ];
     for (issued, host, expected) in table {
         let files = Files::new();
-        let (mut server, mut client) = pair(files.server(&issued), &files.client(&trusted), host);
+        let mut trusting = files.client(&root.certificate());
+        trusting.trust.push(files.write("revoked.crl", &list));
+        let (mut server, mut client) = pair(files.server(&issued), &trusting, host);
         match (shake_hands(&mut server, &mut client), expected) {
             (Ok(()), None) => {}
             (Err(said), Some(expected)) => assert!(said.contains(expected), "{said}"),
-            (said, expected) => panic!("{said:?} rather than {expected:?}"),
+            (said, expected) => panic!("{said:?} rather than {expected:?} for {host}"),
         }
     }
 }

@@ -4,12 +4,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use rustls::RootCertStore;
-use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::pem::{self, PemObject};
 use rustls::pki_types::{CertificateDer, CertificateRevocationListDer};
 use rustls::server::WebPkiClientVerifier;
 use rustls::server::danger::ClientCertVerifier;
 
-use super::certificate::{chain, read, reason};
+use super::certificate::{read, reason};
 use super::error::TlsError;
 use super::provider;
 
@@ -29,13 +29,21 @@ impl Trust {
         let mut named = Vec::new();
         let mut revoked = Vec::new();
         for path in paths {
-            for certificate in chain(path)? {
-                named.push(certificate.clone());
-                roots.add(certificate).map_err(|error| TlsError::Malformed(path.clone(), error.to_string()))?;
+            let text = read(path)?;
+            let malformed = |error: pem::Error| TlsError::Malformed(path.clone(), reason(&error));
+            let certificates: Vec<_> =
+                CertificateDer::pem_slice_iter(&text).collect::<Result<_, _>>().map_err(malformed)?;
+            let lists: Vec<_> =
+                CertificateRevocationListDer::pem_slice_iter(&text).collect::<Result<_, _>>().map_err(malformed)?;
+            // Lists may have files of their own.
+            if certificates.is_empty() && lists.is_empty() {
+                return Err(TlsError::NoCertificate(path.clone()));
             }
-            for list in CertificateRevocationListDer::pem_slice_iter(&read(path)?) {
-                revoked.push(list.map_err(|error| TlsError::Malformed(path.clone(), reason(&error)))?);
+            for certificate in &certificates {
+                roots.add(certificate.clone()).map_err(|_| TlsError::Malformed(path.clone(), DAMAGED.into()))?;
             }
+            named.extend(certificates);
+            revoked.extend(lists);
         }
         Ok(Self { roots: Arc::new(roots), named, revoked })
     }
@@ -49,3 +57,5 @@ impl Trust {
             .map_err(|error| TlsError::Refused(error.to_string()))
     }
 }
+
+const DAMAGED: &str = "one of its certificates is damaged";
