@@ -100,6 +100,14 @@ RSpec.describe "TLS sessions" do
     ensure
       server&.stop
     end
+
+    it "are kept when it cannot be written, with a warning" do
+      @server = Support::Server.rackup(app, "-tls", env: { "SSLKEYLOGFILE" => "#{folder}/none/keys" })
+      expect(server.log).to match(%r{WARNING: \S+/none/keys \(SSLKEYLOGFILE\) cannot be written: No such file})
+      expect(ask(versions["1.3"]).first).to match(/\A\d+\z/)
+    ensure
+      server&.stop
+    end
   end
 
   attr_reader :server

@@ -26,6 +26,7 @@ mod verify;
 mod watch;
 
 use std::fmt;
+use std::fs::File;
 use std::path::PathBuf;
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
@@ -114,11 +115,17 @@ fn provider() -> Arc<CryptoProvider> {
 
 /// Secrets of sessions are written down only when the user has named a file for them in `SSLKEYLOGFILE`.
 fn key_log() -> Arc<dyn KeyLog> {
-    match std::env::var_os("SSLKEYLOGFILE").filter(|path| !path.is_empty()) {
-        None => Arc::new(NoKeyLog {}),
-        Some(path) => {
+    let Some(path) = std::env::var_os("SSLKEYLOGFILE").filter(|path| !path.is_empty()) else {
+        return Arc::new(NoKeyLog {});
+    };
+    match File::options().append(true).create(true).open(&path) {
+        Ok(_) => {
             log::warn!("the secrets of TLS sessions are written to {} (SSLKEYLOGFILE)", path.display());
             Arc::new(KeyLogFile::new())
+        }
+        Err(error) => {
+            log::warn!("{} (SSLKEYLOGFILE) cannot be written: {error}", path.display());
+            Arc::new(NoKeyLog {})
         }
     }
 }
