@@ -49,7 +49,11 @@ RSpec.describe "TLS with client certificates" do
     end
   end
 
-  it "refuses clients without one, with that of another authority, one that is not valid now, or revoked" do
+  it "takes a certificate for clients" do
+    expect(ask(clients.issue("bob", purpose: "clientAuth"))).to include("CN=bob")
+  end
+
+  it "refuses clients without one, with one of another authority, not valid now, for servers, or revoked" do
     day = Support::Authority::DAY
     {
       nil => /certificate required|handshake failure/,
@@ -57,6 +61,7 @@ RSpec.describe "TLS with client certificates" do
       Support::Authority.self_signed("alice") => /alert|unknown ca|bad certificate/,
       clients.issue("alice", from: Time.now - (2 * day), to: Time.now - day) => /certificate expired/,
       clients.issue("alice", from: Time.now + day, to: Time.now + (2 * day)) => /expired|bad certificate|alert/,
+      clients.issue("alice", purpose: "serverAuth") => /alert|unsupported certificate|bad certificate/,
       revoked => /certificate revoked/
     }.each do |issued, alert|
       expect { ask(issued) }.to raise_error(OpenSSL::SSL::SSLError, alert)

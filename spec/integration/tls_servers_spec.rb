@@ -13,6 +13,7 @@ RSpec.describe "openssl s_server" do
     other: root.issue("other.test"),
     stranger: Support::Authority.new("Stranger").issue("localhost"),
     itself: Support::Authority.self_signed("localhost"),
+    client: root.issue("localhost", purpose: "clientAuth"),
     revoked: revoked
   }
 
@@ -62,6 +63,7 @@ RSpec.describe "openssl s_server" do
     early: "the peer's certificate is not valid yet",
     other: "the peer's certificate is not for localhost, but for other.test",
     stranger: "no trusted authority vouches for the peer's certificate",
+    client: "the peer's certificate is for another purpose",
     itself: "the peer's certificate vouches for itself (self-signed), and is not trusted",
     revoked: "the peer's certificate has been revoked"
   }.each do |name, reason|

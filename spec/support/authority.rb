@@ -29,10 +29,12 @@ module Support
       @certificate = (parent || self).sign(name, @key, authority: true, from: Time.now - DAY, to: Time.now + DAY)
     end
 
-    # A certificate for these names; the first one is its subject's too.
-    def issue(*names, key: :ec, from: Time.now - DAY, to: Time.now + DAY)
+    # A certificate for these names; the first one is its subject's too. +purpose+ is what extendedKeyUsage says:
+    # "clientAuth", say.
+    def issue(*names, key: :ec, from: Time.now - DAY, to: Time.now + DAY, purpose: nil)
       key = KEYS.fetch(key).call
-      Issued.new(certificate: sign(names.first, key, names: names, from: from, to: to), key: key, authorities: chain)
+      certificate = sign(names.first, key, names: names, from: from, to: to, purpose: purpose)
+      Issued.new(certificate: certificate, key: key, authorities: chain)
     end
 
     # A certificate that vouches for itself.
@@ -66,7 +68,7 @@ module Support
     # Used among authorities, and by ::self_signed.
     attr_reader :key
 
-    def sign(name, key, from:, to:, names: [], authority: false)
+    def sign(name, key, from:, to:, names: [], authority: false, purpose: nil)
       certificate = OpenSSL::X509::Certificate.new
       certificate.version = 2
       certificate.serial = Authority.next_serial
@@ -75,17 +77,18 @@ module Support
       certificate.public_key = key
       certificate.not_before = from
       certificate.not_after = to
-      extend_certificate(certificate, names, authority)
+      extend_certificate(certificate, names, authority, purpose)
       certificate.sign(@key, "SHA256")
     end
 
     private
 
-    def extend_certificate(certificate, names, authority)
+    def extend_certificate(certificate, names, authority, purpose)
       factory = OpenSSL::X509::ExtensionFactory.new(@certificate || certificate, certificate)
       certificate.add_extension(factory.create_extension("basicConstraints", "CA:#{authority.to_s.upcase}", true))
       usage = authority ? "keyCertSign,cRLSign" : "digitalSignature"
       certificate.add_extension(factory.create_extension("keyUsage", usage, true))
+      certificate.add_extension(factory.create_extension("extendedKeyUsage", purpose)) if purpose
       return if names.empty?
 
       alternatives = names.map { |one| one.match?(/\A[\d.]+\z|::/) ? "IP:#{one}" : "DNS:#{one}" }

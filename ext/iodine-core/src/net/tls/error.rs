@@ -4,7 +4,7 @@ use std::fmt;
 use std::io;
 use std::path::PathBuf;
 
-use rustls::CertificateError;
+use rustls::{CertificateError, InvalidMessage};
 
 /// What is wrong, and with which file.
 #[derive(Debug)]
@@ -82,6 +82,9 @@ impl fmt::Display for Failure {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
             rustls::Error::InvalidCertificate(error) => describe(error, out),
+            rustls::Error::InvalidMessage(InvalidMessage::InvalidContentType) => {
+                out.write_str("what the peer sends is not TLS")
+            }
             rustls::Error::AlertReceived(alert) => write!(out, "the peer ended it by the alert {alert:?}"),
             error => write!(out, "{error}"),
         }
@@ -115,6 +118,9 @@ fn describe(error: &CertificateError, out: &mut fmt::Formatter<'_>) -> fmt::Resu
         CertificateError::BadSignature => out.write_str(
             "the peer's certificate is not by the trusted authority that it names, but by another of that name",
         ),
+        CertificateError::InvalidPurpose | CertificateError::InvalidPurposeContext { .. } => {
+            out.write_str("the peer's certificate is for another purpose")
+        }
         CertificateError::NotValidForName => out.write_str("the peer's certificate is for another name"),
         CertificateError::NotValidForNameContext { expected, presented } => {
             let names: Vec<_> = presented.iter().map(|name| bare(name)).collect();
