@@ -1,7 +1,7 @@
 //! Mustache templates: source to a flat program once, program and data to bytes as often as wanted.
 //!
 //! The language is that of the Mustache specification with its optional parts: inheritance (`{{<parent}}` and
-//! `{{$block}}`), dynamic names (`{{>*name}}`) and lambdas. Values are found, walked and written through [`Context`],
+//! `{{$block}}`), dynamic names (`{{>*name}}`) and lambdas. Values are found, walked and written through [`Data`],
 //! partials come from [`Partials`]; the crate reads no file itself and knows no object model but the plain [`Value`].
 //!
 //! ```text
@@ -18,7 +18,7 @@
 //! the template and the data: who may write templates may write loops.
 #![forbid(unsafe_code)]
 
-mod context;
+mod data;
 mod error;
 mod output;
 mod parse;
@@ -28,7 +28,7 @@ mod render;
 mod template;
 mod value;
 
-pub use context::{Context, Expansion, Key, Name, Shape};
+pub use data::{Data, Expansion, Key, Name, Shape, Written};
 pub use error::{Error, ErrorKind, Location, RenderError};
 pub use output::Output;
 pub use partials::{DEPTH_LIMIT, Loaded, Partials};

@@ -20,6 +20,7 @@ impl<'o> Output<'o> {
     }
 
     /// Appends text. May be called any number of times.
+    #[inline]
     pub fn push(&mut self, text: &[u8]) {
         match self.escaping {
             Escaping::Html => escape(text, self.bytes),
@@ -32,14 +33,14 @@ impl<'o> Output<'o> {
         let mut digits = [0; MOST_DIGITS];
         let mut at = MOST_DIGITS;
         let mut rest = value.unsigned_abs();
-        loop {
-            at -= 1;
-            digits[at] = b'0' + (rest % 10) as u8;
-            rest /= 10;
-            if rest == 0 {
-                break;
-            }
+        while rest >= 100 {
+            at -= 2;
+            digits[at..at + 2].copy_from_slice(&PAIRS[(rest % 100) as usize]);
+            rest /= 100;
         }
+        at -= 2;
+        digits[at..at + 2].copy_from_slice(&PAIRS[rest as usize]);
+        at += usize::from(rest < 10);
         if value < 0 {
             at -= 1;
             digits[at] = b'-';
@@ -58,26 +59,20 @@ impl fmt::Write for Output<'_> {
 }
 
 /// Appends text with the characters that mean something in HTML replaced.
+///
+/// A block is tested without a branch for each byte, which compiles to vector code. Most have nothing to replace.
 pub(crate) fn escape(text: &[u8], out: &mut Vec<u8>) {
-    let mut rest = text;
-    while let Some(at) = find_special(rest) {
-        out.extend_from_slice(&rest[..at]);
-        out.extend_from_slice(entity(rest[at]));
-        rest = &rest[at + 1..];
-    }
-    out.extend_from_slice(rest);
-}
-
-/// The first byte to replace. Whole blocks are tested without a branch for each byte, which compiles to vector code; the
-/// end is a block that overlaps the one before.
-fn find_special(text: &[u8]) -> Option<usize> {
     let (blocks, rest) = text.as_chunks::<BLOCK>();
-    let clean = BLOCK * blocks.iter().take_while(|block| !has_special(block)).count();
-    if clean == text.len() - rest.len() && !rest.is_empty() && text.last_chunk().is_some_and(|last| !has_special(last))
-    {
-        return None;
+    for block in blocks {
+        if has_special(block) {
+            escape_some(block, out);
+        } else {
+            out.extend_from_slice(block);
+        }
     }
-    text[clean..].iter().position(|byte| is_special(*byte)).map(|at| clean + at)
+    if !rest.is_empty() {
+        escape_some(rest, out);
+    }
 }
 
 fn has_special(block: &[u8; BLOCK]) -> bool {
@@ -89,20 +84,68 @@ fn is_special(byte: u8) -> bool {
     (byte | 1 == b'\'') | (byte | 2 == b'>') | (byte == b'"')
 }
 
-fn entity(byte: u8) -> &'static [u8] {
-    match byte {
+/// Appends a block at most. Every byte costs the same, special or not: no branch that could be foretold wrongly.
+fn escape_some(text: &[u8], out: &mut Vec<u8>) {
+    let mut escaped = [0; BLOCK * size_of::<Replacement>()];
+    let mut len = 0;
+    for byte in text.iter().take(BLOCK) {
+        let replacement = &REPLACEMENTS[usize::from(*byte)];
+        escaped[len..len + replacement.len()].copy_from_slice(replacement);
+        len += usize::from(replacement[LENGTH]);
+    }
+    out.extend_from_slice(&escaped[..len]);
+}
+
+/// What is written for a byte, with zeros behind it, and the [`LENGTH`].
+type Replacement = [u8; LENGTH + 1];
+
+/// Where the length of a replacement is.
+const LENGTH: usize = 7;
+
+static REPLACEMENTS: [Replacement; 256] = {
+    let mut table = [[0; LENGTH + 1]; 256];
+    let mut byte = 0;
+    while byte < table.len() {
+        table[byte] = replacement(byte as u8);
+        byte += 1;
+    }
+    table
+};
+
+const fn replacement(byte: u8) -> Replacement {
+    let text: &[u8] = match byte {
         b'&' => b"&amp;",
         b'<' => b"&lt;",
         b'>' => b"&gt;",
         b'"' => b"&quot;",
-        _ => b"&#39;",
+        b'\'' => b"&#39;",
+        _ => &[byte],
+    };
+    let mut replacement = [0; LENGTH + 1];
+    replacement[LENGTH] = text.len() as u8;
+    let mut at = 0;
+    while at < text.len() {
+        replacement[at] = text[at];
+        at += 1;
     }
+    replacement
 }
+
+/// `00` to `99`.
+static PAIRS: [[u8; 2]; 100] = {
+    let mut pairs = [[0; 2]; 100];
+    let mut value = 0;
+    while value < 100 {
+        pairs[value] = [b'0' + (value / 10) as u8, b'0' + (value % 10) as u8];
+        value += 1;
+    }
+    pairs
+};
 
 const BLOCK: usize = 16;
 
-/// The digits of -2^63, and its sign.
-const MOST_DIGITS: usize = 20;
+/// The digits of -2^63, its sign, and what makes their number even.
+const MOST_DIGITS: usize = 21;
 
 #[cfg(test)]
 mod tests {
@@ -131,7 +174,7 @@ mod tests {
 
     #[test]
     fn integers() {
-        for value in [0, 7, -7, 10, 1_234_567_890, i64::MAX, i64::MIN] {
+        for value in [0, 7, -7, 10, 99, 100, -123, 1_234_567_890, i64::MAX, i64::MIN] {
             for escaping in [Escaping::Html, Escaping::Verbatim] {
                 let mut bytes = Vec::new();
                 Output::new(&mut bytes, escaping).push_integer(value);

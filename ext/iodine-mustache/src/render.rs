@@ -3,7 +3,7 @@
 use std::ops::Deref;
 use std::sync::Arc;
 
-use crate::context::{Context, Expansion, Key, Shape};
+use crate::data::{Data, Expansion, Key, Name, Shape, Written};
 use crate::error::{Error, ErrorKind, RenderError};
 use crate::output::{Output, escape};
 use crate::parse::Start;
@@ -12,28 +12,33 @@ use crate::program::{Delimiters, Escaping, Include, Op, Path, Placement, Section
 use crate::template::Template;
 
 /// One rendering.
-pub(crate) struct Renderer<'r, C: Context, P: ?Sized> {
+pub(crate) struct Renderer<'r, D: Data, P: ?Sized> {
+    data: D,
     partials: &'r P,
     out: &'r mut Vec<u8>,
-    /// The context stack, innermost last.
-    contexts: Vec<C>,
-    /// The sections that are being rendered, innermost last.
-    loops: Vec<Loop<C>>,
+    /// The context stack, innermost last: the root, and the sections that are being rendered.
+    contexts: Vec<Context<D::Value>>,
     /// The templates that are being rendered, innermost last.
-    calls: Vec<Call<'r, C::Key>>,
+    calls: Vec<Call<'r, D::Key>>,
     /// The arguments of parents; [`Scope::outer`] links the visible ones.
-    scopes: Vec<Scope<'r, C::Key>>,
-    /// The indentation of all calls; that of the innermost begins at its [`Call::indent`].
+    scopes: Vec<Scope<'r, D::Key>>,
+    /// The indentation of all calls.
     indent: Vec<u8>,
+    /// Where that of the innermost call begins in [`Renderer::indent`].
+    indent_start: usize,
     /// The next operation of the innermost call.
     next: usize,
 }
 
-/// A section and its position in a list.
-struct Loop<C> {
-    list: C,
+/// The context of a section, and its position in the list that it is from.
+struct Context<V> {
+    value: V,
+    /// Whether names are looked up in it.
+    has_names: bool,
+    list: V,
     index: usize,
     len: usize,
+    /// The first operation of the section.
     body: usize,
 }
 
@@ -42,8 +47,6 @@ struct Call<'r, K> {
     template: Handle<'r, K>,
     /// The innermost visible arguments, index of [`Renderer::scopes`].
     scope: Option<usize>,
-    /// Where its indentation begins in [`Renderer::indent`].
-    indent: usize,
     /// Where the caller goes on.
     resume: usize,
     /// How much of the stacks belongs to the callers.
@@ -55,6 +58,7 @@ struct Call<'r, K> {
 #[derive(Clone, Copy)]
 struct Heights {
     indent: usize,
+    indent_start: usize,
     scopes: usize,
 }
 
@@ -83,25 +87,27 @@ enum Fault<E> {
     EndlessRecursion,
 }
 
-impl<'r, K: Key, C: Context<Key = K>, P: Partials<C> + ?Sized> Renderer<'r, C, P> {
-    pub(crate) fn new(partials: &'r P, out: &'r mut Vec<u8>) -> Self {
+impl<'r, K: Key, D: Data<Key = K>, P: Partials<D> + ?Sized> Renderer<'r, D, P> {
+    pub(crate) fn new(data: D, partials: &'r P, out: &'r mut Vec<u8>) -> Self {
         Renderer {
+            data,
             partials,
             out,
             contexts: Vec::new(),
-            loops: Vec::new(),
             calls: Vec::new(),
             scopes: Vec::new(),
             indent: Vec::new(),
+            indent_start: 0,
             next: 0,
         }
     }
 
-    pub(crate) fn render(mut self, template: &'r Template<K>, data: C) -> Result<(), RenderError<C::Error>> {
-        self.contexts.push(data);
+    pub(crate) fn render(mut self, template: &'r Template<K>) -> Result<(), RenderError<D::Error>> {
+        let root = self.data.root();
+        self.contexts.push(Context { value: root, has_names: true, list: root, index: 0, len: 1, body: 0 });
         let outer = self.heights();
         let template = Handle::Borrowed(template);
-        self.calls.push(Call { template, scope: None, indent: 0, resume: 0, outer, escape_from: None });
+        self.calls.push(Call { template, scope: None, resume: 0, outer, escape_from: None });
         while let Some(call) = self.calls.last() {
             let template = call.template.clone();
             self.run(&template)?;
@@ -110,36 +116,57 @@ impl<'r, K: Key, C: Context<Key = K>, P: Partials<C> + ?Sized> Renderer<'r, C, P
     }
 
     /// Runs the innermost call until it returns or calls another.
-    fn run(&mut self, template: &Handle<'r, K>) -> Result<(), RenderError<C::Error>> {
+    fn run(&mut self, handle: &Handle<'r, K>) -> Result<(), RenderError<D::Error>> {
+        let template: &Template<K> = handle;
         let depth = self.calls.len();
         while self.calls.len() == depth {
             let at = self.next;
             self.next = at + 1;
-            self.step(template.program().ops[at], template).map_err(|fault| self.report(fault, template, at))?;
+            let done = match template.program().ops[at] {
+                Op::Text(text) => {
+                    self.text(text.of(template.source()));
+                    continue;
+                }
+                Op::Indent => {
+                    self.indent();
+                    continue;
+                }
+                Op::Variable(path, escaping) => self.variable(path, escaping, template),
+                Op::Section(path, index) => self.section(path, index, template),
+                Op::Inverted(path, end) => self.inverted(path, end, template),
+                Op::End => self.end_section(),
+                op => self.call_or_return(op, handle),
+            };
+            done.map_err(|fault| self.report(fault, template, at))?;
         }
         Ok(())
     }
 
-    fn step(&mut self, op: Op, template: &Handle<'r, K>) -> Result<(), Fault<C::Error>> {
+    /// The operations after which another template may be at work.
+    #[inline(never)]
+    fn call_or_return(&mut self, op: Op, template: &Handle<'r, K>) -> Result<(), Fault<D::Error>> {
         match op {
-            Op::Text(text) => self.text(text.of(template.source())),
-            Op::Indent => self.indent(),
-            Op::Variable(path, escaping) => self.variable(path, escaping, template)?,
-            Op::Section(path, index) => self.section(path, template.program().sections[index as usize], template)?,
-            Op::Inverted(path, end) => self.inverted(path, end, template)?,
-            Op::End => self.end_section()?,
-            Op::Include(index) => self.include(template.program().includes[index as usize], template)?,
-            Op::Block(index) => self.block(index, template)?,
-            Op::Return => self.leave(),
+            Op::Include(index) => self.include(template.program().includes[index as usize], template),
+            Op::Block(index) => self.block(index, template),
+            _ => {
+                self.leave();
+                Ok(())
+            }
         }
-        Ok(())
     }
 
     /// Copies text. A line that begins within it is indented here, one that begins with it by [`Op::Indent`].
+    #[inline]
     fn text(&mut self, text: &[u8]) {
         if self.indentation().is_empty() {
-            return self.out.extend_from_slice(text);
+            self.out.extend_from_slice(text);
+        } else {
+            self.indented_text(text);
         }
+    }
+
+    #[inline(never)]
+    fn indented_text(&mut self, text: &[u8]) {
         let mut rest = text;
         while let Some(newline) = memchr::memchr(b'\n', rest).filter(|at| at + 1 < rest.len()) {
             self.out.extend_from_slice(&rest[..=newline]);
@@ -149,30 +176,34 @@ impl<'r, K: Key, C: Context<Key = K>, P: Partials<C> + ?Sized> Renderer<'r, C, P
         self.out.extend_from_slice(rest);
     }
 
+    #[inline]
     fn indent(&mut self) {
-        let from = self.indent_start();
-        self.out.extend_from_slice(&self.indent[from..]);
+        if !self.indentation().is_empty() {
+            self.out.extend_from_slice(&self.indent[self.indent_start..]);
+        }
     }
 
-    fn variable(&mut self, path: Path, escaping: Escaping, template: &Handle<'r, K>) -> Result<(), Fault<C::Error>> {
+    #[inline]
+    fn variable(&mut self, path: Path, escaping: Escaping, template: &Template<K>) -> Result<(), Fault<D::Error>> {
         let Some(value) = self.resolve(path, template)? else {
             return Ok(());
         };
-        if value.shape()? == Shape::Lambda {
-            return self.expand_variable(&value, escaping, template);
+        match self.data.write(value, &mut Output::new(self.out, escaping))? {
+            Written::Text => Ok(()),
+            Written::Lambda => self.expand_variable(value, escaping, template),
         }
-        Ok(value.write(&mut Output::new(self.out, escaping))?)
     }
 
     /// The Mustache specification, lambdas: the text of a variable is rendered with the default delimiters, and then
     /// escaped.
+    #[inline(never)]
     fn expand_variable(
         &mut self,
-        lambda: &C,
+        lambda: D::Value,
         escaping: Escaping,
         template: &Template<K>,
-    ) -> Result<(), Fault<C::Error>> {
-        match lambda.call(None)? {
+    ) -> Result<(), Fault<D::Error>> {
+        match self.data.call(lambda, None)? {
             Expansion::Text(text) => Output::new(self.out, escaping).push(&text),
             Expansion::Template(source) => {
                 let fragment =
@@ -187,31 +218,40 @@ impl<'r, K: Key, C: Context<Key = K>, P: Partials<C> + ?Sized> Renderer<'r, C, P
         Ok(())
     }
 
-    fn section(&mut self, path: Path, section: Section, template: &Handle<'r, K>) -> Result<(), Fault<C::Error>> {
+    #[inline]
+    fn section(&mut self, path: Path, index: u32, template: &Template<K>) -> Result<(), Fault<D::Error>> {
+        let section = template.program().sections[index as usize];
         let body = self.next;
         self.next = section.end as usize;
-        let Some(value) = self.resolve(path, template)? else {
+        let Some(list) = self.resolve(path, template)? else {
             return Ok(());
         };
-        let (first, len) = match value.shape()? {
+        let shape = self.data.shape(list)?;
+        let (first, len) = match shape {
             Shape::Falsy | Shape::List(0) => return Ok(()),
-            Shape::Lambda => return self.expand_section(&value, section, template),
-            Shape::Truthy => (Some(value.clone()), 1),
-            Shape::List(len) => (value.element(0)?, len),
+            Shape::Lambda => return self.expand_section(list, section, template),
+            Shape::Truthy | Shape::Nameless => (Some(list), 1),
+            Shape::List(len) => (self.data.element(list, 0)?, len),
         };
-        if let Some(first) = first {
-            value.hold();
-            first.hold();
-            self.contexts.push(first);
-            self.loops.push(Loop { list: value, index: 0, len, body });
+        if let Some(value) = first {
+            self.data.hold(list);
+            self.data.hold(value);
+            let has_names = shape != Shape::Nameless;
+            self.contexts.push(Context { value, has_names, list, index: 0, len, body });
             self.next = body;
         }
         Ok(())
     }
 
     /// The Mustache specification, lambdas: the text of a section is rendered with the delimiters in force there.
-    fn expand_section(&mut self, lambda: &C, section: Section, template: &Template<K>) -> Result<(), Fault<C::Error>> {
-        match lambda.call(Some(section.text.of(template.source())))? {
+    #[inline(never)]
+    fn expand_section(
+        &mut self,
+        lambda: D::Value,
+        section: Section,
+        template: &Template<K>,
+    ) -> Result<(), Fault<D::Error>> {
+        match self.data.call(lambda, Some(section.text.of(template.source())))? {
             Expansion::Text(text) => self.out.extend_from_slice(&text),
             Expansion::Template(source) => {
                 let delimiters = template.program().delimiters[section.delimiters as usize].clone();
@@ -225,33 +265,39 @@ impl<'r, K: Key, C: Context<Key = K>, P: Partials<C> + ?Sized> Renderer<'r, C, P
         Ok(())
     }
 
-    fn end_section(&mut self) -> Result<(), Fault<C::Error>> {
-        let (Some(mut round), Some(context)) = (self.loops.pop(), self.contexts.pop()) else {
+    /// Goes on with the next element, or behind the section.
+    #[inline]
+    fn end_section(&mut self) -> Result<(), Fault<D::Error>> {
+        let Some(context) = self.contexts.last_mut() else {
             return Ok(());
         };
-        context.release();
-        round.index += 1;
-        let element = if round.index < round.len { round.list.element(round.index)? } else { None };
-        let Some(element) = element else {
-            round.list.release();
+        self.data.release();
+        context.index += 1;
+        if context.index < context.len
+            && let Some(element) = self.data.element(context.list, context.index)?
+        {
+            self.data.hold(element);
+            context.value = element;
+            self.next = context.body;
             return Ok(());
-        };
-        element.hold();
-        self.next = round.body;
-        self.contexts.push(element);
-        self.loops.push(round);
+        }
+        self.data.release();
+        self.contexts.pop();
         Ok(())
     }
 
-    fn inverted(&mut self, path: Path, end: u32, template: &Template<K>) -> Result<(), Fault<C::Error>> {
-        let shape = self.resolve(path, template)?.map_or(Ok(Shape::Falsy), |value| value.shape())?;
-        if !matches!(shape, Shape::Falsy | Shape::List(0)) {
+    #[inline]
+    fn inverted(&mut self, path: Path, end: u32, template: &Template<K>) -> Result<(), Fault<D::Error>> {
+        let Some(value) = self.resolve(path, template)? else {
+            return Ok(());
+        };
+        if !matches!(self.data.shape(value)?, Shape::Falsy | Shape::List(0)) {
             self.next = end as usize;
         }
         Ok(())
     }
 
-    fn include(&mut self, include: Include, template: &Handle<'r, K>) -> Result<(), Fault<C::Error>> {
+    fn include(&mut self, include: Include, template: &Handle<'r, K>) -> Result<(), Fault<D::Error>> {
         self.next = include.end as usize;
         let prefix = include.prefix.of(template.source());
         if include.placement == Placement::Leading {
@@ -276,13 +322,16 @@ impl<'r, K: Key, C: Context<Key = K>, P: Partials<C> + ?Sized> Renderer<'r, C, P
         Ok(())
     }
 
-    fn load(&self, name: TemplateName, template: &Template<K>) -> Result<Loaded<K>, Fault<C::Error>> {
+    fn load(&self, name: TemplateName, template: &Template<K>) -> Result<Loaded<K>, Fault<D::Error>> {
         match name {
             TemplateName::Static(name) => Ok(self.partials.load(name.of(template.source()), template.name())?),
             TemplateName::Dynamic(path) => {
                 let mut name = Vec::new();
-                if let Some(value) = self.resolve(path, template)? {
-                    value.write(&mut Output::new(&mut name, Escaping::Verbatim))?;
+                if let Some(value) = self.resolve(path, template)?
+                    && self.data.write(value, &mut Output::new(&mut name, Escaping::Verbatim))? == Written::Lambda
+                {
+                    let (Expansion::Text(text) | Expansion::Template(text)) = self.data.call(value, None)?;
+                    name = text;
                 }
                 if name.is_empty() { Ok(None) } else { Ok(self.partials.load(&name, template.name())?) }
             }
@@ -291,7 +340,7 @@ impl<'r, K: Key, C: Context<Key = K>, P: Partials<C> + ?Sized> Renderer<'r, C, P
 
     /// Goes on with the default content, or calls what overrides it. The override is content of another template, so
     /// it sees the arguments which were passed to that one.
-    fn block(&mut self, index: u32, template: &Template<K>) -> Result<(), Fault<C::Error>> {
+    fn block(&mut self, index: u32, template: &Template<K>) -> Result<(), Fault<D::Error>> {
         let block = template.program().blocks[index as usize];
         let Some((scope, start)) = self.find_override(block.name.of(template.source())) else {
             return Ok(());
@@ -322,23 +371,28 @@ impl<'r, K: Key, C: Context<Key = K>, P: Partials<C> + ?Sized> Renderer<'r, C, P
 
     /// Looks for the first part of a dotted name from the innermost context outwards, and for each other part in the
     /// value before it only.
-    fn resolve(&self, path: Path, template: &Template<K>) -> Result<Option<C>, C::Error> {
+    #[inline]
+    fn resolve(&self, path: Path, template: &Template<K>) -> Result<Option<D::Value>, D::Error> {
         let segments = &template.program().segments[path.start as usize..][..path.len as usize];
         let Some((first, rest)) = segments.split_first() else {
-            return Ok(self.contexts.last().cloned());
+            return Ok(self.contexts.last().map(|context| context.value));
         };
-        let mut value = None;
-        for context in self.contexts.iter().rev() {
-            value = context.lookup(&template.names()[*first as usize])?;
-            if value.is_some() {
-                break;
-            }
-        }
+        let mut value = self.find(&template.names()[*first as usize])?;
         for segment in rest {
             let Some(context) = value else { break };
-            value = context.lookup(&template.names()[*segment as usize])?;
+            value = self.data.lookup(context, &template.names()[*segment as usize])?;
         }
         Ok(value)
+    }
+
+    #[inline]
+    fn find(&self, name: &Name<K>) -> Result<Option<D::Value>, D::Error> {
+        for context in self.contexts.iter().rev().filter(|context| context.has_names) {
+            if let Some(value) = self.data.lookup(context.value, name)? {
+                return Ok(Some(value));
+            }
+        }
+        Ok(None)
     }
 
     fn call(
@@ -347,19 +401,18 @@ impl<'r, K: Key, C: Context<Key = K>, P: Partials<C> + ?Sized> Renderer<'r, C, P
         start: usize,
         scope: Option<usize>,
         indentation: Indentation<'_>,
-    ) -> Result<(), Fault<C::Error>> {
+    ) -> Result<(), Fault<D::Error>> {
         if self.calls.len() > self.partials.depth_limit() {
             return Err(Fault::EndlessRecursion);
         }
         let outer = self.heights();
-        let indent = match indentation {
-            Indentation::None => outer.indent,
-            Indentation::Same | Indentation::Deeper(_) => self.indent_start(),
-        };
+        if let Indentation::None = indentation {
+            self.indent_start = outer.indent;
+        }
         if let Indentation::Deeper(prefix) = indentation {
             self.indent.extend_from_slice(prefix);
         }
-        self.calls.push(Call { template, scope, indent, resume: self.next, outer, escape_from: None });
+        self.calls.push(Call { template, scope, resume: self.next, outer, escape_from: None });
         self.next = start;
         Ok(())
     }
@@ -370,6 +423,7 @@ impl<'r, K: Key, C: Context<Key = K>, P: Partials<C> + ?Sized> Renderer<'r, C, P
         };
         self.next = call.resume;
         self.indent.truncate(call.outer.indent);
+        self.indent_start = call.outer.indent_start;
         self.scopes.truncate(call.outer.scopes);
         if let Some(from) = call.escape_from {
             let text = self.out.split_off(from);
@@ -378,22 +432,19 @@ impl<'r, K: Key, C: Context<Key = K>, P: Partials<C> + ?Sized> Renderer<'r, C, P
     }
 
     fn heights(&self) -> Heights {
-        Heights { indent: self.indent.len(), scopes: self.scopes.len() }
+        Heights { indent: self.indent.len(), indent_start: self.indent_start, scopes: self.scopes.len() }
     }
 
     fn scope(&self) -> Option<usize> {
         self.calls.last().and_then(|call| call.scope)
     }
 
-    fn indent_start(&self) -> usize {
-        self.calls.last().map_or(0, |call| call.indent)
-    }
-
     fn indentation(&self) -> &[u8] {
-        &self.indent[self.indent_start()..]
+        &self.indent[self.indent_start..]
     }
 
-    fn report(&self, fault: Fault<C::Error>, template: &Template<K>, op: usize) -> RenderError<C::Error> {
+    #[cold]
+    fn report(&self, fault: Fault<D::Error>, template: &Template<K>, op: usize) -> RenderError<D::Error> {
         match fault {
             Fault::Host(error) => RenderError::Host { error, at: Box::new(template.location(op)) },
             Fault::Compile(error) => RenderError::Template(error),

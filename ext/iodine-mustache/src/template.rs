@@ -1,6 +1,6 @@
 //! A compiled template.
 
-use crate::context::{Context, Key, Name};
+use crate::data::{Data, Key, Name};
 use crate::error::{Error, ErrorKind, Fault, Location, RenderError};
 use crate::parse::{Start, parse};
 use crate::partials::Partials;
@@ -9,7 +9,7 @@ use crate::render::Renderer;
 
 /// A template, compiled once and rendered any number of times, from several threads if its keys allow it.
 ///
-/// `K` is the [`Context::Key`] of the data it is for.
+/// `K` is the [`Data::Key`] of the data it is for.
 ///
 /// ```
 /// use iodine_mustache::{Template, Value};
@@ -48,13 +48,13 @@ impl<K: Key> Template<K> {
     ///
     /// What the data or the partials report, a lambda's text that does not compile, and recursion deeper than
     /// [`Partials::depth_limit`]. `out` then is as it was before.
-    pub fn render<C, P>(&self, data: C, partials: &P, out: &mut Vec<u8>) -> Result<(), RenderError<C::Error>>
+    pub fn render<D, P>(&self, data: D, partials: &P, out: &mut Vec<u8>) -> Result<(), RenderError<D::Error>>
     where
-        C: Context<Key = K>,
-        P: Partials<C> + ?Sized,
+        D: Data<Key = K>,
+        P: Partials<D> + ?Sized,
     {
         let length = out.len();
-        let result = Renderer::new(partials, out).render(self, data);
+        let result = Renderer::new(data, partials, out).render(self);
         if result.is_err() {
             out.truncate(length);
         }

@@ -5,10 +5,10 @@ use std::convert::Infallible;
 use std::fmt::{self, Write};
 use std::sync::Arc;
 
-use crate::context::{Context, Expansion, Name, Shape};
+use crate::data::{Data, Expansion, Name, Shape, Written};
 use crate::output::Output;
 
-/// A value of a kind that JSON knows, or a lambda. `&Value` is a [`Context`].
+/// A value of a kind that JSON knows, or a lambda. `&Value` is [`Data`].
 #[derive(Clone)]
 pub enum Value {
     /// Falsy, prints nothing.
@@ -44,19 +44,24 @@ impl Value {
     }
 }
 
-impl Context for &Value {
+impl Data for &Value {
     type Key = ();
+    type Value = Self;
     type Error = Infallible;
 
-    fn lookup(&self, name: &Name<()>) -> Result<Option<Self>, Infallible> {
-        match self {
+    fn root(&self) -> Self {
+        self
+    }
+
+    fn lookup(&self, context: Self, name: &Name<()>) -> Result<Option<Self>, Infallible> {
+        match context {
             Value::Map(entries) => Ok(entries.get(name.text())),
             _ => Ok(None),
         }
     }
 
-    fn shape(&self) -> Result<Shape, Infallible> {
-        Ok(match self {
+    fn shape(&self, value: Self) -> Result<Shape, Infallible> {
+        Ok(match value {
             Value::Null | Value::Bool(false) => Shape::Falsy,
             Value::List(elements) => Shape::List(elements.len()),
             Value::Lambda(_) => Shape::Lambda,
@@ -64,15 +69,15 @@ impl Context for &Value {
         })
     }
 
-    fn element(&self, index: usize) -> Result<Option<Self>, Infallible> {
-        match self {
+    fn element(&self, list: Self, index: usize) -> Result<Option<Self>, Infallible> {
+        match list {
             Value::List(elements) => Ok(elements.get(index)),
             _ => Ok(None),
         }
     }
 
-    fn write(&self, output: &mut Output<'_>) -> Result<(), Infallible> {
-        let written = match self {
+    fn write(&self, value: Self, output: &mut Output<'_>) -> Result<Written, Infallible> {
+        let formatted = match value {
             Value::Bool(value) => write!(output, "{value}"),
             Value::Integer(value) => {
                 output.push_integer(*value);
@@ -83,14 +88,15 @@ impl Context for &Value {
                 output.push(text);
                 Ok(())
             }
-            Value::Null | Value::List(_) | Value::Map(_) | Value::Lambda(_) => Ok(()),
+            Value::Null | Value::List(_) | Value::Map(_) => Ok(()),
+            Value::Lambda(_) => return Ok(Written::Lambda),
         };
-        debug_assert!(written.is_ok(), "an Output takes everything");
-        Ok(())
+        debug_assert!(formatted.is_ok(), "an Output takes everything");
+        Ok(Written::Text)
     }
 
-    fn call(&self, section: Option<&[u8]>) -> Result<Expansion, Infallible> {
-        match self {
+    fn call(&self, lambda: Self, section: Option<&[u8]>) -> Result<Expansion, Infallible> {
+        match lambda {
             Value::Lambda(function) => Ok(function(section)),
             _ => Ok(Expansion::Text(Vec::new())),
         }

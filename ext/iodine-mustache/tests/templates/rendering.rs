@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::convert::Infallible;
 
 use iodine_mustache::{
-    Context, ErrorKind, Expansion, Key, Loaded, Name, Output, Partials, RenderError, Shape, Template, Value,
+    Data, ErrorKind, Expansion, Key, Loaded, Name, Output, Partials, RenderError, Shape, Template, Value, Written,
 };
 use serde_json::json;
 
@@ -232,33 +232,36 @@ impl Key for Length {
     }
 }
 
-impl Context for Moody {
+impl Data for Moody {
     type Key = Length;
+    type Value = ();
     type Error = &'static str;
 
-    fn lookup(&self, name: &Name<Length>) -> Result<Option<Self>, &'static str> {
+    fn root(&self) {}
+
+    fn lookup(&self, _context: (), name: &Name<Length>) -> Result<Option<()>, &'static str> {
         assert_eq!(name.key().0, name.text().len());
         match name.text() {
             b"bad" => Err("no mood for this"),
-            _ => Ok(Some(Moody)),
+            _ => Ok(Some(())),
         }
     }
 
     /// A list that has become shorter than it said.
-    fn shape(&self) -> Result<Shape, &'static str> {
+    fn shape(&self, _value: ()) -> Result<Shape, &'static str> {
         Ok(Shape::List(3))
     }
 
-    fn element(&self, index: usize) -> Result<Option<Self>, &'static str> {
-        Ok((index < 2).then_some(Moody))
+    fn element(&self, _list: (), index: usize) -> Result<Option<()>, &'static str> {
+        Ok((index < 2).then_some(()))
     }
 
-    fn write(&self, output: &mut Output<'_>) -> Result<(), &'static str> {
+    fn write(&self, _value: (), output: &mut Output<'_>) -> Result<Written, &'static str> {
         output.push(b"mood");
-        Ok(())
+        Ok(Written::Text)
     }
 
-    fn call(&self, _section: Option<&[u8]>) -> Result<Expansion, &'static str> {
+    fn call(&self, _lambda: (), _section: Option<&[u8]>) -> Result<Expansion, &'static str> {
         Err("not a lambda")
     }
 }
@@ -292,55 +295,70 @@ fn a_list_may_shrink_while_it_is_walked() {
     assert_eq!(out, b"mood mood ");
 }
 
-/// Remembers which handles are held.
-#[derive(Clone)]
-struct Held<'h> {
-    number: usize,
-    held: &'h RefCell<Vec<usize>>,
-}
+/// Remembers which values are held. A value is a number, even ones but 2 are single values, 2 has no names.
+#[derive(Default)]
+struct Keeper(RefCell<Vec<usize>>);
 
-impl Context for Held<'_> {
+impl Data for &Keeper {
     type Key = ();
+    type Value = usize;
     type Error = Infallible;
 
-    fn lookup(&self, name: &Name<()>) -> Result<Option<Self>, Infallible> {
-        Ok(Some(Held { number: self.number * 10 + name.text().len(), held: self.held }))
+    fn root(&self) -> usize {
+        0
     }
 
-    fn shape(&self) -> Result<Shape, Infallible> {
-        Ok(if self.number % 2 == 1 { Shape::List(2) } else { Shape::Truthy })
+    fn lookup(&self, context: usize, name: &Name<()>) -> Result<Option<usize>, Infallible> {
+        Ok(Some(context * 10 + name.text().len()))
     }
 
-    fn element(&self, index: usize) -> Result<Option<Self>, Infallible> {
-        Ok(Some(Held { number: self.number * 10 + index, held: self.held }))
+    fn shape(&self, value: usize) -> Result<Shape, Infallible> {
+        Ok(match value {
+            2 => Shape::Nameless,
+            value if value % 2 == 1 => Shape::List(2),
+            _ => Shape::Truthy,
+        })
     }
 
-    fn write(&self, output: &mut Output<'_>) -> Result<(), Infallible> {
-        output.push(format!("{:?} ", self.held.borrow()).as_bytes());
-        Ok(())
+    fn element(&self, list: usize, index: usize) -> Result<Option<usize>, Infallible> {
+        Ok(Some(list * 10 + index))
     }
 
-    fn call(&self, _section: Option<&[u8]>) -> Result<Expansion, Infallible> {
+    fn write(&self, value: usize, output: &mut Output<'_>) -> Result<Written, Infallible> {
+        output.push(format!("{value}{:?} ", self.0.borrow()).as_bytes());
+        Ok(Written::Text)
+    }
+
+    fn call(&self, _lambda: usize, _section: Option<&[u8]>) -> Result<Expansion, Infallible> {
         Ok(Expansion::Text(Vec::new()))
     }
 
-    fn hold(&self) {
-        self.held.borrow_mut().push(self.number);
+    fn hold(&self, value: usize) {
+        self.0.borrow_mut().push(value);
     }
 
     fn release(&self) {
-        assert_eq!(self.held.borrow_mut().pop(), Some(self.number));
+        assert!(self.0.borrow_mut().pop().is_some());
     }
 }
 
 #[test]
 fn sections_hold_their_list_and_context() {
-    let held = RefCell::new(Vec::new());
+    let keeper = Keeper::default();
     let mut out = Vec::new();
     let template = Template::compile("{{.}}{{#a}}{{.}}{{#bb}}{{.}}{{/bb}}{{/a}}{{.}}", None).unwrap();
-    template.render(Held { number: 0, held: &held }, &(), &mut out).unwrap();
-    assert_eq!(String::from_utf8(out).unwrap(), "[] [1, 10] [1, 10, 102, 102] [1, 11] [1, 11, 112, 112] [] ",);
-    assert!(held.borrow().is_empty());
+    template.render(&keeper, &(), &mut out).unwrap();
+    let expected = "0[] 10[1, 10] 102[1, 10, 102, 102] 11[1, 11] 112[1, 11, 112, 112] 0[] ";
+    assert_eq!(String::from_utf8(out).unwrap(), expected);
+    assert!(keeper.0.borrow().is_empty());
+}
+
+#[test]
+fn a_nameless_context_is_itself_and_no_more() {
+    let mut out = Vec::new();
+    let template = Template::compile("{{#bb}}{{.}}{{ccc}} {{#.}}{{.}}{{ccc}}{{/.}}{{/bb}}", None).unwrap();
+    template.render(&Keeper::default(), &(), &mut out).unwrap();
+    assert_eq!(String::from_utf8(out).unwrap(), "2[2, 2] 3[2, 2]  2[2, 2, 2, 2] 3[2, 2, 2, 2] ");
 }
 
 #[test]

@@ -1,142 +1,76 @@
 //! Ruby objects as what templates ask for.
 
-use iodine_mustache::{Context, Expansion, Name, Output, Shape};
+use iodine_mustache::{Data, Expansion, Name, Output, Shape, Written};
 use magnus::prelude::*;
 use magnus::rb_sys::AsRawValue;
 use magnus::value::LazyId;
-use magnus::{Error, Fixnum, RArray, RHash, Value};
+use magnus::{Error, Fixnum, RArray, RHash, RString, Value};
 
 use super::key::Key;
 use super::rendering::{Failed, Failure, Rendering};
 
 static CALL: LazyId = LazyId::new("call");
 
-/// An object, for one rendering.
-///
-/// Copied in every step of a rendering, so it has three full words and no padding.
-#[derive(Clone, Copy)]
-pub(super) struct Data<'r> {
-    value: Value,
-    role: Role,
-    rendering: &'r Rendering<'r>,
-}
-
-#[derive(Clone, Copy, PartialEq)]
-#[repr(usize)]
-enum Role {
-    /// Its methods have the names that templates use.
-    Named,
-    /// A String, number, Symbol or true as the context of a section: `.` means it, but its methods are not looked at.
-    /// In `{{#title}}<b class="{{class}}">{{.}}</b>{{/title}}` nobody means the class String.
-    Nameless,
-}
-
-impl<'r> Data<'r> {
-    pub(super) fn new(value: Value, rendering: &'r Rendering<'r>) -> Self {
-        Self { value, role: Role::Named, rendering }
-    }
-
-    fn with(self, value: Value) -> Self {
-        Self::new(value, self.rendering)
-    }
-
-    fn kind(&self) -> Kind {
-        use rb_sys::ruby_value_type as Type;
-        // SAFETY: a live value.
-        match unsafe { rb_sys::RB_TYPE(self.value.as_raw()) } {
-            Type::RUBY_T_NIL | Type::RUBY_T_FALSE => Kind::Nothing,
-            Type::RUBY_T_ARRAY => RArray::from_value(self.value).map_or(Kind::Object, Kind::List),
-            Type::RUBY_T_HASH => Kind::Map,
-            Type::RUBY_T_STRING | Type::RUBY_T_SYMBOL | Type::RUBY_T_TRUE => Kind::Plain,
-            Type::RUBY_T_FIXNUM | Type::RUBY_T_BIGNUM | Type::RUBY_T_FLOAT => Kind::Plain,
-            Type::RUBY_T_RATIONAL | Type::RUBY_T_COMPLEX => Kind::Plain,
-            _ => Kind::Object,
-        }
-    }
-
-    #[inline(never)]
-    fn look_further(&self, name: &Name<Key>) -> Result<Option<Self>, Failed> {
-        if self.role == Role::Nameless {
-            return Ok(None);
-        }
-        let entry = RHash::from_value(self.value).map_or(Ok(None), |hash| name.key().entry(hash));
-        let found = match entry {
-            Ok(None) => name.key().call(self.value),
-            other => other,
-        };
-        let place = || format!("Iodine::Mustache: {}", String::from_utf8_lossy(name.text()));
-        Ok(match self.rendering.or_nothing(found, place)? {
-            Some(value) => value.map(|value| self.with(value)),
-            None => Some(self.with(self.rendering.ruby.qnil().as_value())),
-        })
-    }
-}
-
-impl Context for Data<'_> {
+/// What most data are, Hashes, Arrays, Strings and small numbers, is handled without a call of a Ruby method.
+impl Data for &Rendering<'_> {
     type Key = Key;
+    type Value = Value;
     type Error = Failed;
 
+    fn root(&self) -> Value {
+        self.root
+    }
+
     #[inline(always)]
-    fn lookup(&self, name: &Name<Key>) -> Result<Option<Self>, Failed> {
-        match RHash::from_value(self.value).and_then(|hash| name.key().quick_entry(hash)) {
-            Some(value) => Ok(Some(self.with(value))),
-            None => self.look_further(name),
+    fn lookup(&self, context: Value, name: &Name<Key>) -> Result<Option<Value>, Failed> {
+        match RHash::from_value(context).and_then(|hash| name.key().quick_entry(hash)) {
+            Some(value) => Ok(Some(value)),
+            None => self.look_further(context, name),
         }
     }
 
-    #[inline]
-    fn shape(&self) -> Result<Shape, Failed> {
-        Ok(match self.kind() {
+    /// A String, number, Symbol or true is the `.` of its section, but its methods are not looked at: in
+    /// `{{#title}}<b class="{{class}}">{{.}}</b>{{/title}}` nobody means the class String.
+    #[inline(always)]
+    fn shape(&self, value: Value) -> Result<Shape, Failed> {
+        Ok(match Kind::of(value) {
             Kind::Nothing => Shape::Falsy,
             Kind::List(array) => Shape::List(array.len()),
-            Kind::Plain if self.role == Role::Nameless => Shape::Truthy,
-            // The one element is itself as a context, see `element`.
-            Kind::Plain => Shape::List(1),
+            Kind::Plain => Shape::Nameless,
             Kind::Map => Shape::Truthy,
-            Kind::Object => {
-                let is_lambda = self.value.respond_to(*CALL, false);
-                let is_lambda = self.rendering.or_nothing(is_lambda, || "Iodine::Mustache: respond_to?".into())?;
-                if is_lambda == Some(true) { Shape::Lambda } else { Shape::Truthy }
-            }
+            Kind::Object if self.is_lambda(value)? => Shape::Lambda,
+            Kind::Object => Shape::Truthy,
         })
     }
 
-    fn element(&self, index: usize) -> Result<Option<Self>, Failed> {
-        match RArray::from_value(self.value) {
-            Some(array) if index < array.len() => array
-                .entry(index as isize)
-                .map(|value| Some(self.with(value)))
-                .map_err(|error| self.rendering.fail(Failure::Raised(error))),
-            Some(_) => Ok(None),
-            None => Ok(Some(Self { role: Role::Nameless, ..*self })),
+    fn element(&self, list: Value, index: usize) -> Result<Option<Value>, Failed> {
+        match RArray::from_value(list) {
+            Some(array) if index < array.len() => {
+                array.entry(index as isize).map(Some).map_err(|error| self.fail(Failure::Raised(error)))
+            }
+            _ => Ok(None),
         }
     }
 
-    #[inline]
-    fn write(&self, output: &mut Output<'_>) -> Result<(), Failed> {
-        if let Some(number) = Fixnum::from_value(self.value) {
+    #[inline(always)]
+    fn write(&self, value: Value, output: &mut Output<'_>) -> Result<Written, Failed> {
+        if let Some(number) = Fixnum::from_value(value) {
             output.push_integer(number.to_i64());
-            return Ok(());
-        }
-        let text =
-            self.rendering.or_nothing(self.rendering.text(self.value), || "Iodine::Mustache: to_s".into())?.flatten();
-        if let Some(text) = text {
+        } else if let Some(text) = RString::from_value(value).filter(|text| self.is_printable(*text)) {
             // SAFETY: no Ruby code runs while the bytes are copied.
             output.push(unsafe { text.as_slice() });
+        } else {
+            return self.write_other(value, output);
         }
-        Ok(())
+        Ok(Written::Text)
     }
 
-    fn call(&self, section: Option<&[u8]>) -> Result<Expansion, Failed> {
+    fn call(&self, lambda: Value, section: Option<&[u8]>) -> Result<Expansion, Failed> {
         let returned: Result<Value, Error> = match section {
-            Some(text) => {
-                self.value.funcall(*CALL, (self.rendering.ruby.enc_str_new(text, self.rendering.ruby.utf8_encoding()),))
-            }
-            None => self.value.funcall(*CALL, ()),
+            Some(text) => lambda.funcall(*CALL, (self.ruby.enc_str_new(text, self.ruby.utf8_encoding()),)),
+            None => lambda.funcall(*CALL, ()),
         };
-        let text = self
-            .rendering
-            .or_nothing(returned.and_then(|value| self.rendering.text(value)), || "Iodine::Mustache: a lambda".into());
+        let text = self.or_nothing(returned.and_then(|value| self.text(value)), || "Iodine::Mustache: a lambda".into());
         let Some(text) = text?.flatten() else {
             return Ok(Expansion::Text(Vec::new()));
         };
@@ -147,12 +81,44 @@ impl Context for Data<'_> {
         Ok(if is_text { Expansion::Text(text) } else { Expansion::Template(text) })
     }
 
-    fn hold(&self) {
-        self.rendering.hold(self.value);
+    fn hold(&self, value: Value) {
+        self.keep(value);
     }
 
     fn release(&self) {
-        self.rendering.release();
+        self.let_go();
+    }
+}
+
+impl Rendering<'_> {
+    #[inline(never)]
+    fn look_further(&self, context: Value, name: &Name<Key>) -> Result<Option<Value>, Failed> {
+        let entry = RHash::from_value(context).map_or(Ok(None), |hash| name.key().other_entry(hash));
+        let found = match entry {
+            Ok(None) => name.key().call(context),
+            other => other,
+        };
+        let place = || format!("Iodine::Mustache: {}", String::from_utf8_lossy(name.text()));
+        // What failed is known, and nothing.
+        Ok(self.or_nothing(found, place)?.unwrap_or_else(|| Some(self.ruby.qnil().as_value())))
+    }
+
+    #[inline(never)]
+    fn write_other(&self, value: Value, output: &mut Output<'_>) -> Result<Written, Failed> {
+        if matches!(Kind::of(value), Kind::Object) && self.is_lambda(value)? {
+            return Ok(Written::Lambda);
+        }
+        if let Some(text) = self.or_nothing(self.text(value), || "Iodine::Mustache: to_s".into())?.flatten() {
+            // SAFETY: no Ruby code runs while the bytes are copied.
+            output.push(unsafe { text.as_slice() });
+        }
+        Ok(Written::Text)
+    }
+
+    #[inline(never)]
+    fn is_lambda(&self, object: Value) -> Result<bool, Failed> {
+        let responds = object.respond_to(*CALL, false);
+        Ok(self.or_nothing(responds, || "Iodine::Mustache: respond_to?".into())?.unwrap_or(false))
     }
 }
 
@@ -163,4 +129,21 @@ enum Kind {
     List(RArray),
     Plain,
     Object,
+}
+
+impl Kind {
+    #[inline(always)]
+    fn of(value: Value) -> Kind {
+        use rb_sys::ruby_value_type as Type;
+        // SAFETY: a live value.
+        match unsafe { rb_sys::RB_TYPE(value.as_raw()) } {
+            Type::RUBY_T_NIL | Type::RUBY_T_FALSE => Kind::Nothing,
+            Type::RUBY_T_ARRAY => RArray::from_value(value).map_or(Kind::Object, Kind::List),
+            Type::RUBY_T_HASH => Kind::Map,
+            Type::RUBY_T_STRING | Type::RUBY_T_SYMBOL | Type::RUBY_T_TRUE => Kind::Plain,
+            Type::RUBY_T_FIXNUM | Type::RUBY_T_BIGNUM | Type::RUBY_T_FLOAT => Kind::Plain,
+            Type::RUBY_T_RATIONAL | Type::RUBY_T_COMPLEX => Kind::Plain,
+            _ => Kind::Object,
+        }
+    }
 }

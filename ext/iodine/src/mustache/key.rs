@@ -20,6 +20,12 @@ struct Name {
     symbol: rb_sys::VALUE,
 }
 
+impl Name {
+    fn is_static(&self) -> bool {
+        rb_sys::STATIC_SYM_P(self.symbol)
+    }
+}
+
 impl mustache::Key for Key {
     fn new(name: &[u8]) -> Self {
         // SAFETY: templates are compiled by methods that Ruby calls, so the lock is held.
@@ -37,7 +43,7 @@ impl Key {
     /// The entry of a Hash by Symbol, as far as that takes no more than a look.
     #[inline]
     pub(super) fn quick_entry(self, hash: RHash) -> Option<Value> {
-        let name = self.0.filter(|name| rb_sys::STATIC_SYM_P(name.symbol))?;
+        let name = self.0.filter(|name| name.is_static())?;
         // SAFETY: a Hash, and a Symbol that is no heap object. Ruby hashes it by itself, compares it by identity and asks
         // no other key, so nothing can raise.
         let found = unsafe { look_up(hash, name.symbol) };
@@ -45,16 +51,18 @@ impl Key {
         (found != NOTHING).then(|| unsafe { Value::from_raw(found) })
     }
 
-    /// The entry of a Hash, by Symbol or else by String. The Hash's defaults do not count.
-    pub(super) fn entry(self, hash: RHash) -> Result<Option<Value>, Error> {
+    /// The entry of a Hash that [`Key::quick_entry`] did not find: by Symbol, if it did not look, or else by String.
+    /// The Hash's defaults do not count.
+    pub(super) fn other_entry(self, hash: RHash) -> Result<Option<Value>, Error> {
         let Some(name) = self.0 else {
             return Ok(None);
         };
-        // SAFETY: a Hash and a Symbol; an exception is caught.
-        let by_symbol = protect(|| unsafe { look_up(hash, name.symbol) })?;
-        // SAFETY: as above; the String of a Symbol lives as long as the Symbol.
-        let by_string = || protect(|| unsafe { look_up(hash, rb_sys::rb_sym2str(name.symbol)) });
-        let found = if by_symbol == NOTHING { by_string()? } else { by_symbol };
+        let found = protect(|| {
+            // SAFETY: a Hash and a Symbol; an exception is caught.
+            let by_symbol = if name.is_static() { NOTHING } else { unsafe { look_up(hash, name.symbol) } };
+            // SAFETY: as above; the String of a Symbol lives as long as the Symbol.
+            if by_symbol == NOTHING { unsafe { look_up(hash, rb_sys::rb_sym2str(name.symbol)) } } else { by_symbol }
+        })?;
         // SAFETY: a value of the Hash, which the caller keeps.
         Ok((found != NOTHING).then(|| unsafe { Value::from_raw(found) }))
     }

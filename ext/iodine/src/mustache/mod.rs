@@ -1,7 +1,6 @@
 //! `Iodine::Base::Template`: a compiled template with its partials, behind `Iodine::Mustache`.
 //!
-//! `data` shows Ruby objects to the templates, `key` their names, `files` finds templates by name. `rendering` is what
-//! one rendering shares.
+//! `rendering` is one rendering; `data` shows it Ruby objects, `key` has their names, `files` finds templates by name.
 
 mod data;
 mod files;
@@ -19,7 +18,6 @@ use magnus::{Error, RHash, RModule, RString, Ruby, Value, function, method};
 
 use crate::class;
 use crate::gvl::GvlCell;
-use data::Data;
 use files::Files;
 use key::Key;
 use rendering::{Failed, Failure, Rendering};
@@ -62,11 +60,9 @@ impl Page {
     }
 
     fn render(ruby: &Ruby, page: &Self, data: Value) -> Result<RString, Error> {
-        let rendering = Rendering::new(ruby);
-        rendering.hold(data);
+        let rendering = Rendering::new(ruby, data);
         let mut text = Vec::with_capacity(page.length.load(Ordering::Relaxed));
-        let data = Data::new(data, &rendering);
-        match page.template.render(data, &Lookup { rendering: &rendering, page }, &mut text) {
+        match page.template.render(&rendering, &Lookup { rendering: &rendering, page }, &mut text) {
             Ok(()) => {
                 page.length.store(text.len(), Ordering::Relaxed);
                 Ok(ruby.enc_str_new(text, ruby.utf8_encoding()))
@@ -92,7 +88,7 @@ struct Lookup<'r> {
     page: &'r Page,
 }
 
-impl<'r> Partials<Data<'r>> for Lookup<'r> {
+impl<'r> Partials<&'r Rendering<'r>> for Lookup<'r> {
     fn load(&self, name: &[u8], from: Option<&str>) -> Result<Loaded<Key>, Failed> {
         if let Some(given) = &self.page.given {
             return Ok(given.get(name).cloned());

@@ -2,7 +2,6 @@
 
 use std::cell::RefCell;
 
-use magnus::encoding::{EncodingCapable, Index};
 use magnus::prelude::*;
 use magnus::rb_sys::{AsRawValue, FromRawValue};
 use magnus::typed_data::Obj;
@@ -14,12 +13,14 @@ use crate::worker::report;
 
 pub(super) struct Rendering<'r> {
     pub(super) ruby: &'r Ruby,
+    /// Invariant: held as long as the rendering lasts.
+    pub(super) root: Value,
     held: Obj<Held>,
     _root: Root,
     /// Here and not in results: that keeps them small, and an exception on the stack, where the collector sees it.
     failure: RefCell<Option<Failure>>,
-    /// Encodings of Strings that are printed as they are: UTF-8, US-ASCII, binary.
-    printable: [Index; 3],
+    /// Encodings of Strings that are printed as they are, by their numbers: UTF-8, US-ASCII, binary.
+    printable: [rb_sys::VALUE; 3],
 }
 
 /// Why data or templates cannot be had.
@@ -36,10 +37,16 @@ pub(super) enum Failure {
 pub(super) struct Failed;
 
 impl<'r> Rendering<'r> {
-    pub(super) fn new(ruby: &'r Ruby) -> Self {
+    pub(super) fn new(ruby: &'r Ruby, root: Value) -> Self {
         let held = ruby.obj_wrap(Held::default());
-        let printable = [ruby.utf8_encindex(), ruby.usascii_encindex(), ruby.ascii8bit_encindex()];
-        Self { ruby, held, _root: Root::new(held.as_value()), failure: RefCell::default(), printable }
+        // SAFETY: these return numbers that Ruby gave at its start.
+        let printable =
+            unsafe { [rb_sys::rb_utf8_encindex(), rb_sys::rb_usascii_encindex(), rb_sys::rb_ascii8bit_encindex()] }
+                .map(|index| index as rb_sys::VALUE);
+        let rendering =
+            Self { ruby, root, held, _root: Root::new(held.as_value()), failure: RefCell::default(), printable };
+        rendering.keep(root);
+        rendering
     }
 
     pub(super) fn fail(&self, failure: Failure) -> Failed {
@@ -51,11 +58,11 @@ impl<'r> Rendering<'r> {
         self.failure.take()
     }
 
-    pub(super) fn hold(&self, value: Value) {
+    pub(super) fn keep(&self, value: Value) {
         self.held.0.borrow_mut().push(value.as_raw());
     }
 
-    pub(super) fn release(&self) {
+    pub(super) fn let_go(&self) {
         self.held.0.borrow_mut().pop();
     }
 
@@ -87,8 +94,18 @@ impl<'r> Rendering<'r> {
             return Ok(None);
         }
         let text = value.to_r_string()?;
-        let is_printable = self.printable.contains(&text.enc_get());
-        if is_printable { Ok(Some(text)) } else { text.conv_enc(self.ruby.utf8_encoding()).map(Some) }
+        if self.is_printable(text) { Ok(Some(text)) } else { text.conv_enc(self.ruby.utf8_encoding()).map(Some) }
+    }
+
+    /// Whether the String has one of the printable encodings. Its header has a number for the encoding; that of an
+    /// encoding that does not fit in there is none of those.
+    #[inline(always)]
+    pub(super) fn is_printable(&self, text: RString) -> bool {
+        use rb_sys::ruby_encoding_consts::{RUBY_ENCODING_MASK, RUBY_ENCODING_SHIFT};
+        // SAFETY: a live String, which begins with a header as all objects do.
+        let flags = unsafe { (*(text.as_raw() as *const rb_sys::RBasic)).flags };
+        let encoding = (flags & RUBY_ENCODING_MASK as rb_sys::VALUE) >> (RUBY_ENCODING_SHIFT as rb_sys::VALUE);
+        self.printable.contains(&encoding)
     }
 }
 

@@ -2,46 +2,51 @@
 
 use crate::output::Output;
 
-/// A handle of a value that templates can name, walk and write: a reference, or an object of an embedded language.
+/// The data of one rendering: finds, walks and writes its values.
 ///
-/// Handles are cloned when sections are entered, so cloning must be cheap. Rendering asks for names and elements as it
-/// comes to them and keeps nothing, so the data need no copy or tree made for the purpose.
+/// Values are named by small handles, which are copied from step to step: references, or the objects of an embedded
+/// language. Rendering asks for names and elements as it comes to them and keeps nothing, so the data need no copy or
+/// tree made for the purpose.
 ///
 /// An error of any method ends the rendering with [`RenderError::Host`](crate::RenderError::Host). To print nothing
 /// for a value that fails, an implementation returns `Ok(None)` or writes nothing.
-pub trait Context: Clone {
+pub trait Data {
     /// What the data need to look a name up, made once for each distinct name of a template.
     type Key: Key;
+    /// A handle of a value.
+    type Value: Copy;
     /// Why the data cannot be had.
     type Error;
+
+    /// The value that the template is rendered with.
+    fn root(&self) -> Self::Value;
 
     /// What the name means in this context; `None` if nothing, which continues the search in the enclosing contexts.
     ///
     /// A name that is known and whose value is nil, null or false must be found: that is what ends the recursion of
     /// a partial over a tree.
-    fn lookup(&self, name: &Name<Self::Key>) -> Result<Option<Self>, Self::Error>;
+    fn lookup(&self, context: Self::Value, name: &Name<Self::Key>) -> Result<Option<Self::Value>, Self::Error>;
 
     /// What a section does with the value.
-    fn shape(&self) -> Result<Shape, Self::Error>;
+    fn shape(&self, value: Self::Value) -> Result<Shape, Self::Error>;
 
     /// The element of a list; `None` ends the section early, for a list that has become shorter meanwhile.
-    fn element(&self, index: usize) -> Result<Option<Self>, Self::Error>;
+    fn element(&self, list: Self::Value, index: usize) -> Result<Option<Self::Value>, Self::Error>;
 
-    /// Writes the value as text; nothing for nil and null.
-    fn write(&self, output: &mut Output<'_>) -> Result<(), Self::Error>;
+    /// Writes the value as text, nothing for nil and null; or tells that it is a [lambda](Shape::Lambda).
+    fn write(&self, value: Self::Value, output: &mut Output<'_>) -> Result<Written, Self::Error>;
 
     /// Calls a [lambda](Shape::Lambda): with the text of the section it was used for, tags unrendered, or with `None`
     /// if it was used as a variable. The text excludes the line ends and indentation of section tags alone on their
     /// lines.
-    fn call(&self, section: Option<&[u8]>) -> Result<Expansion, Self::Error>;
+    fn call(&self, lambda: Self::Value, section: Option<&[u8]>) -> Result<Expansion, Self::Error>;
 
     /// A section begins to need the value, which is kept on the heap meanwhile: the place to tell a garbage collector.
     /// Does nothing by default.
     ///
-    /// What is held last is released first. The value given to [`Template::render`](crate::Template::render) is the
-    /// caller's to keep; other handles live in variables only. After an error nothing is needed any more, and nothing
-    /// released.
-    fn hold(&self) {}
+    /// What is held last is released first. The [root](Data::root) is not held; other handles live in variables only.
+    /// After an error nothing is needed any more, and nothing released.
+    fn hold(&self, _value: Self::Value) {}
 
     /// The value held last is no longer needed. Does nothing by default.
     fn release(&self) {}
@@ -54,9 +59,21 @@ pub enum Shape {
     Falsy,
     /// Any other single value: the section is rendered once with the value as context.
     Truthy,
+    /// As [`Truthy`](Shape::Truthy), but no names are looked up in the context: it is the `.` of its section, and no
+    /// more.
+    Nameless,
     /// The section is rendered once for each of this many elements; an empty list is falsy.
     List(usize),
     /// A callable: truthy, and expanded where it is named.
+    Lambda,
+}
+
+/// What became of a variable.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Written {
+    /// Its text is written.
+    Text,
+    /// Nothing is written: it is a lambda, which is to be called.
     Lambda,
 }
 
