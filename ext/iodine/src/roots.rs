@@ -19,23 +19,33 @@ fn kept() -> MutexGuard<'static, Slab<rb_sys::VALUE>> {
 }
 
 /// Keeps a Ruby value alive and in its place.
-pub(crate) struct Root(usize);
+pub(crate) struct Root {
+    entry: usize,
+    /// That of the entry, for a look without the lock.
+    value: rb_sys::VALUE,
+}
 
 impl Root {
     pub(crate) fn new(value: Value) -> Self {
-        Self(kept().insert(value.as_raw()))
+        let value = value.as_raw();
+        Self { entry: kept().insert(value), value }
     }
 
     /// The value. The token proves that the lock is held, so that the collector does not run meanwhile.
     pub(crate) fn value(&self, _ruby: &Ruby) -> Value {
-        // SAFETY: the entry was made from a `Value`, is marked and pinned since, and belongs to this handle.
-        unsafe { Value::from_raw(kept()[self.0]) }
+        // SAFETY: taken from a `Value`, which is marked and pinned since, because its entry belongs to this handle.
+        unsafe { Value::from_raw(self.value) }
+    }
+
+    /// Whether it keeps this very object.
+    pub(crate) fn is(&self, value: Value) -> bool {
+        self.value == value.as_raw()
     }
 }
 
 impl Drop for Root {
     fn drop(&mut self) {
-        kept().remove(self.0);
+        kept().remove(self.entry);
     }
 }
 

@@ -6,6 +6,7 @@ mod body;
 pub mod conditional;
 pub mod date;
 mod error;
+mod field;
 mod head;
 mod meaning;
 mod number;
@@ -21,8 +22,9 @@ pub mod url;
 
 pub use body::{BodyReader, BodyStep};
 pub use error::Refusal;
+pub use field::{FieldError, FieldLine, FieldName};
 pub use head::{BodyLength, Head, Version};
 pub use number::push_decimal;
 pub use reader::{HeadLimits, HeadReader};
-pub use response::{CHUNK_END, FieldError, Framing, LAST_CHUNK, Persistence, ResponseWriter, chunk_head};
+pub use response::{CHUNK_END, Framing, LAST_CHUNK, Persistence, ResponseWriter, chunk_head};
 pub use status::{bodyless, reason};

@@ -1,10 +1,9 @@
 //! Writes response heads and the framing of chunks.
 
-use core::fmt;
-
-use super::number::{parse_decimal, push_decimal, push_hexadecimal};
+use super::field::{FieldError, FieldLine, FieldName, length_of, push_name};
+use super::number::{push_decimal, push_hexadecimal};
 use super::status::reason;
-use super::syntax::{is_value, list, token_in_lower_case, trim};
+use super::syntax::{is_value, list};
 
 /// Writes one response head to the end of a buffer.
 ///
@@ -73,27 +72,12 @@ pub enum Persistence {
     Close,
 }
 
-/// Why a response field cannot be written: a mistake of the application.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum FieldError {
-    /// The name is not a token (RFC 9110 section 5.1).
-    Name,
-    /// The value has a CR, LF, NUL or other control character (RFC 9110 section 5.5).
-    Value,
-    /// A content-length that is not a number below 2^64, or that contradicts an earlier one.
-    ContentLength,
-}
-
 impl<'a> ResponseWriter<'a> {
     /// Writes the status line, always of HTTP/1.1 (RFC 9110 section 2.5). A status that has not three digits is none, and
     /// becomes 500.
     pub fn new(out: &'a mut Vec<u8>, status: u16) -> Self {
         let status = if matches!(status, 100..=999) { status } else { 500 };
-        out.extend_from_slice(b"HTTP/1.1 ");
-        out.extend_from_slice(&[100, 10, 1].map(|place| b'0' + (status / place % 10) as u8));
-        out.push(b' ');
-        out.extend_from_slice(reason(status).as_bytes());
-        out.extend_from_slice(b"\r\n");
+        push_status_line(status, out);
         let (has_transfer_encoding, closes, has_date) = (false, false, false);
         ResponseWriter { out, status, content_length: None, has_transfer_encoding, closes, has_date }
     }
@@ -114,6 +98,37 @@ impl<'a> ResponseWriter<'a> {
             self.out.extend_from_slice(value);
             self.out.extend_from_slice(b"\r\n");
         }
+        Ok(())
+    }
+
+    /// Writes one field line, as [`field`](ResponseWriter::field) does, of a name that is known.
+    ///
+    /// # Errors
+    ///
+    /// A [`FieldError`]; nothing of the field was written.
+    pub fn known_field(&mut self, name: &FieldName, value: &[u8]) -> Result<(), FieldError> {
+        if name.is_content_length {
+            return self.note_content_length(value);
+        }
+        if !is_value(value) {
+            return Err(FieldError::Value);
+        }
+        self.out.extend_from_slice(&name.start);
+        self.out.extend_from_slice(value);
+        self.out.extend_from_slice(b"\r\n");
+        Ok(())
+    }
+
+    /// Writes a line that is known.
+    ///
+    /// # Errors
+    ///
+    /// [`FieldError::ContentLength`]; nothing of it was written.
+    pub fn known_line(&mut self, line: &FieldLine) -> Result<(), FieldError> {
+        if let Some(length) = line.content_length {
+            return self.set_content_length(length);
+        }
+        self.out.extend_from_slice(&line.bytes);
         Ok(())
     }
 
@@ -162,7 +177,7 @@ impl<'a> ResponseWriter<'a> {
 
     /// Takes note of a field that concerns the server. Whether the field is to be written now.
     fn takes(&mut self, name: &[u8], value: &[u8]) -> Result<bool, FieldError> {
-        let is = |known: &[u8]| name.eq_ignore_ascii_case(known);
+        let is = |known: &[u8]| name == known || name.eq_ignore_ascii_case(known);
         match name.len() {
             4 if is(b"date") => self.has_date = true,
             10 if is(b"connection") => {
@@ -181,7 +196,10 @@ impl<'a> ResponseWriter<'a> {
     }
 
     fn note_content_length(&mut self, value: &[u8]) -> Result<(), FieldError> {
-        let length = parse_decimal(trim(value)).ok_or(FieldError::ContentLength)?;
+        self.set_content_length(length_of(value)?)
+    }
+
+    fn set_content_length(&mut self, length: u64) -> Result<(), FieldError> {
         if self.content_length.replace(length).is_some_and(|other| other != length) {
             return Err(FieldError::ContentLength);
         }
@@ -193,28 +211,16 @@ impl<'a> ResponseWriter<'a> {
     }
 }
 
-/// Writes the name of a field in lower case, unless it is no token.
-fn push_name(name: &[u8], out: &mut Vec<u8>) -> Result<(), FieldError> {
-    let start = out.len();
-    out.extend(name.iter().map(|byte| token_in_lower_case(*byte)));
-    if name.is_empty() || out[start..].contains(&0) {
-        out.truncate(start);
-        return Err(FieldError::Name);
+fn push_status_line(status: u16, out: &mut Vec<u8>) {
+    if status == 200 {
+        return out.extend_from_slice(b"HTTP/1.1 200 OK\r\n");
     }
-    Ok(())
+    out.extend_from_slice(b"HTTP/1.1 ");
+    out.extend_from_slice(&[100, 10, 1].map(|place| b'0' + (status / place % 10) as u8));
+    out.push(b' ');
+    out.extend_from_slice(reason(status).as_bytes());
+    out.extend_from_slice(b"\r\n");
 }
-
-impl fmt::Display for FieldError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            FieldError::Name => "the name of a response header is not a token",
-            FieldError::Value => "the value of a response header has a control character",
-            FieldError::ContentLength => "content-length is not a number, or contradicts an earlier one",
-        })
-    }
-}
-
-impl std::error::Error for FieldError {}
 
 /// Writes the line before the data of a chunk. A chunk of no data would end the body: write none instead, or
 /// [`LAST_CHUNK`].
@@ -341,6 +347,50 @@ mod tests {
         writer.field(b"connection", b"close").unwrap();
         assert_eq!((writer.content_length(), writer.has_transfer_encoding(), writer.closes()), (Some(12), true, true));
         assert_eq!(writer.field(b"content-length", b"13"), Err(FieldError::ContentLength));
+    }
+
+    #[test]
+    fn what_is_known_is_written_as_it_would_be_anew() {
+        let fields: &[(&str, &str)] =
+            &[("Content-Type", "text/plain"), ("X-A", ""), ("Content-Length", " 12 "), ("x-b", "caf\u{e9}\t")];
+        type How = dyn Fn(&mut ResponseWriter<'_>, &[u8], &[u8]);
+        let write = |how: &How| {
+            let mut out = Vec::new();
+            let mut writer = ResponseWriter::new(&mut out, 200);
+            fields.iter().for_each(|(name, value)| how(&mut writer, name.as_bytes(), value.as_bytes()));
+            assert_eq!(writer.content_length(), Some(12));
+            writer.finish(Framing::Length(12), Persistence::Default, DATE);
+            out
+        };
+        let anew = write(&|writer, name, value| writer.field(name, value).unwrap());
+        let by_name = write(&|writer, name, value| writer.known_field(&FieldName::new(name).unwrap(), value).unwrap());
+        let by_line = write(&|writer, name, value| {
+            let line = FieldLine::new(&FieldName::new(name).unwrap(), value).unwrap();
+            writer.known_line(&line).unwrap();
+        });
+        assert!(anew == by_name && anew == by_line);
+    }
+
+    #[test]
+    fn what_is_known_is_checked_as_well() {
+        for name in ["", "a b", "a:", "caf\u{e9}", "Date", "CONNECTION", "keep-alive", "Transfer-Encoding"] {
+            assert!(FieldName::new(name.as_bytes()).is_none(), "{name:?}");
+        }
+        let (name, length) = (FieldName::new(b"x").unwrap(), FieldName::new(b"Content-Length").unwrap());
+        let mut out = Vec::new();
+        let mut writer = ResponseWriter::new(&mut out, 200);
+        for value in [&b"a\r\nb"[..], b"\n", b"\0", b"\x7f"] {
+            assert_eq!(writer.known_field(&name, value), Err(FieldError::Value));
+            assert_eq!(FieldLine::new(&name, value).err(), Some(FieldError::Value));
+        }
+        for value in [&b""[..], b"-1", b"1\n", b"18446744073709551616"] {
+            assert_eq!(writer.known_field(&length, value), Err(FieldError::ContentLength));
+            assert_eq!(FieldLine::new(&length, value).err(), Some(FieldError::ContentLength));
+        }
+        writer.known_field(&length, b"12").unwrap();
+        let other = FieldLine::new(&length, b"13").unwrap();
+        assert_eq!(writer.known_line(&other), Err(FieldError::ContentLength));
+        assert_eq!(out, b"HTTP/1.1 200 OK\r\n");
     }
 
     #[test]

@@ -8,16 +8,14 @@ use std::sync::LazyLock;
 
 use iodine_core::client::Protocol;
 use iodine_core::exchange::Exchange;
-use iodine_core::handle::Handle;
 use iodine_proto::http1::{Head, Version};
 use iodine_proto::websocket;
 use magnus::prelude::*;
 use magnus::rb_sys::{AsRawValue, FromRawValue};
-use magnus::typed_data::Obj;
 use magnus::{Error, RArray, RHash, RString, Ruby, Value};
 
 use super::Application;
-use super::call::Call;
+use super::call::{Call, Desk};
 use super::fixed::{Fixed, Repeated};
 use super::input::Input;
 use super::keys::{Keys, Names, method_of};
@@ -28,7 +26,7 @@ use crate::gvl::GvlCell;
 pub(super) struct Built {
     pub(super) env: RHash,
     /// `rack.hijack`
-    pub(super) call: Obj<Call>,
+    pub(super) call: Call,
     /// `rack.response_finished`
     pub(super) callbacks: RArray,
     /// `rack.input`, when there is a body.
@@ -43,13 +41,13 @@ pub(super) struct Built {
 /// Only when Ruby is out of memory.
 pub(super) fn build(
     ruby: &Ruby,
-    handle: &Handle,
+    desk: &Desk,
     exchange: &mut Exchange,
     application: &Application,
 ) -> Result<Built, Error> {
     let keys = Keys::of(ruby);
     let Common { env, proxied, takes_events } = common_part(ruby, keys, exchange, application)?;
-    let call = ruby.obj_wrap(Call::new(handle, exchange, env));
+    let call = desk.begin(ruby, env, exchange.next.take());
     // Without room: hardly any request has callbacks, and the room is an allocation of its own.
     let callbacks = ruby.ary_new_capa(0);
     let set = |key: Fixed, value: Value| store(ruby, env, key.value(ruby), value);
@@ -63,10 +61,10 @@ pub(super) fn build(
     if !head.query().is_empty() {
         set(keys.query_string, ruby.str_from_slice(head.query()).as_value());
     }
-    set(keys.hijack, call.as_value());
+    set(keys.hijack, call.value());
     set(keys.response_finished, callbacks.as_value());
     match head.version() {
-        Version::Http11 if !proxied => set(keys.early_hints, call.as_value()),
+        Version::Http11 if !proxied => set(keys.early_hints, call.value()),
         Version::Http11 => {}
         Version::Http10 => {
             set(keys.server_protocol, keys.old_version.value(ruby));

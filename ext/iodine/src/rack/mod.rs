@@ -11,11 +11,13 @@ mod body;
 mod call;
 mod each;
 mod env;
+mod fields;
 mod finished;
 mod fixed;
 mod hijack;
 mod input;
 mod keys;
+mod lines;
 mod named;
 mod response;
 mod shape;
@@ -30,15 +32,16 @@ use iodine_core::handle::Handle;
 use iodine_core::metrics;
 use iodine_core::settings::HttpSettings;
 use magnus::prelude::*;
+use magnus::rb_sys::{AsRawId, AsRawValue, FromRawValue, protect};
 use magnus::value::LazyId;
 use magnus::{Error, RHash, RModule, Ruby, Value};
 
 use crate::roots::Root;
 use crate::worker::conclude;
+use call::{Desk, State};
 use env::Built;
 use response::Context;
-
-use upgrade::Upgrade;
+use upgrade::{Handlers, Upgrade};
 
 /// A Rack application and the part of its environment that is the same for every request.
 pub(crate) struct Application {
@@ -55,6 +58,25 @@ impl Application {
         static SERIAL: AtomicUsize = AtomicUsize::new(0);
         let serial = SERIAL.fetch_add(1, Ordering::Relaxed);
         Self { app: Root::new(app), env: Root::new(env.as_value()), settings, serial }
+    }
+
+    /// What the application returns for a request, and the handlers that it has put into the environment.
+    ///
+    /// All of it under one `protect`, which costs more than a look into a Hash.
+    fn call(&self, ruby: &Ruby, env: RHash) -> Result<(Value, Handlers), Error> {
+        static CALL: LazyId = LazyId::new("call");
+        let (app, call, arguments) =
+            (self.app.value(ruby).as_raw(), LazyId::get_inner_with(&CALL, ruby).as_raw(), [env.as_raw()]);
+        let mut handlers = Handlers::default();
+        let returned = protect(|| {
+            // SAFETY: the lock is held, one argument is announced and there, and a jump out of the call is caught by
+            // `protect`, with no Rust value in between.
+            let returned = unsafe { rb_sys::rb_funcallv(app, call, 1, arguments.as_ptr()) };
+            handlers = Handlers::of(ruby, env);
+            returned
+        })?;
+        // SAFETY: it has just come from Ruby.
+        Ok((unsafe { Value::from_raw(returned) }, handlers))
     }
 }
 
@@ -117,15 +139,16 @@ pub(crate) fn serve(
     applications: &Applications,
     first: Box<Exchange>,
 ) -> Result<(), Error> {
+    let Some(application) = applications.find(first.listener) else {
+        // A listener is added to `applications` before it accepts.
+        log::error!("a request for a listener that does not exist was dropped");
+        handle.abort(first.connection);
+        return Ok(());
+    };
+    let desk = Desk::new(ruby, handle, first.connection);
     let mut next = Some(first);
     while let Some(exchange) = next.take() {
-        let Some(application) = applications.find(exchange.listener) else {
-            // A listener is added to `applications` before it accepts.
-            log::error!("a request for a listener that does not exist was dropped");
-            handle.abort(exchange.connection);
-            return Ok(());
-        };
-        let (outcome, ended) = serve_one(ruby, handle, &application, exchange);
+        let (outcome, ended) = serve_one(ruby, handle, &desk, &application, exchange);
         if let Outcome::Answered(mut exchange) = outcome {
             if ended.is_ok() && !exchange.response.close {
                 next = exchange.next.take();
@@ -140,29 +163,29 @@ pub(crate) fn serve(
 fn serve_one(
     ruby: &Ruby,
     handle: &Handle,
+    desk: &Desk,
     application: &Application,
     mut exchange: Box<Exchange>,
 ) -> (Outcome, Result<(), Error>) {
-    static CALL: LazyId = LazyId::new("call");
     if metrics::measures_times()
         && let Some(received) = exchange.received
     {
         handle.sheet().note_queue(received.elapsed());
     }
-    let Built { env, call, callbacks, input, upgrade } = match env::build(ruby, handle, &mut exchange, application) {
+    let Built { env, call, callbacks, input, upgrade } = match env::build(ruby, desk, &mut exchange, application) {
         Ok(built) => built,
         Err(error) => return fail(ruby, exchange, error),
     };
-    let returned: Result<Value, Error> = application.app.value(ruby).funcall(*CALL, (env,));
-    if call.is_hijacked() {
-        return end_of_hijacked(ruby, returned);
+    let returned = application.call(ruby, env);
+    match desk.finish(ruby, call) {
+        State::Running(behind) => exchange.next = behind,
+        State::Hijacked => return end_of_hijacked(ruby, returned.map(|(triple, _)| triple)),
     }
-    exchange.next = call.finish();
     match returned {
-        Ok(triple) => {
+        Ok((triple, handlers)) => {
             let settings = &application.settings;
             let context = Context { ruby, handle, settings, env, callbacks, input };
-            match Upgrade::of(ruby, env, upgrade, triple) {
+            match Upgrade::of(handlers, upgrade, triple) {
                 Some(upgrade) => upgrade.send(&context, exchange),
                 None => response::send(context, exchange, triple),
             }

@@ -18,6 +18,11 @@ pub(super) enum Named {
 }
 
 impl Named {
+    /// Whether a field of this name may be for the server.
+    pub(super) fn is_name(name: &[u8]) -> bool {
+        name.eq_ignore_ascii_case(b"x-sendfile") || name.eq_ignore_ascii_case(b"x-accel-redirect")
+    }
+
     /// Whether this field is for the server. X-Sendfile always is: a client must not see the path.
     pub(super) fn of(name: &[u8], value: &[u8], settings: &HttpSettings) -> Option<Self> {
         match name.len() {

@@ -9,12 +9,12 @@ use iodine_core::handle::Handle;
 use iodine_core::settings::HttpSettings;
 use iodine_proto::http1::{Framing, Persistence, ResponseWriter, Version, bodyless};
 use magnus::prelude::*;
-use magnus::r_hash::ForEach;
 use magnus::rb_sys::AsRawValue;
 use magnus::{Error, Integer, RArray, RHash, RString, Ruby, Value};
 
 use super::body::{Produced, Writer, wait_for_room};
 use super::each::each;
+use super::fields::{each_line, write_line, write_lines};
 use super::hijack::{io_of, take_socket};
 use super::input::Input;
 use super::named::Named;
@@ -71,66 +71,6 @@ fn answer_error(exchange: &mut Exchange, status: u16) {
     response.error = Some(status);
 }
 
-/// What is done with the name and the value of each field line.
-type TakeLine<'a> = &'a mut dyn FnMut(&[u8], &[u8]) -> Result<(), Error>;
-
-/// Calls `take` with each field line of a Rack header Hash; it must not run Ruby code. Names that begin with `rack.` are
-/// for the server: the value of `rack.hijack` is returned.
-///
-/// # Errors
-/// Those of `take`; what `to_s` of a name or value raises.
-pub(super) fn each_line(headers: RHash, take: TakeLine<'_>) -> Result<Option<Value>, Error> {
-    let mut hijacker = None;
-    headers.foreach(|name: Value, value: Value| {
-        if name.is_nil() || value.is_nil() {
-            return Ok(ForEach::Continue);
-        }
-        let name = string_of(name)?;
-        // SAFETY: the bytes are compared before any Ruby code runs.
-        let for_server = unsafe { name.as_slice() };
-        if for_server.starts_with(b"rack.") {
-            if for_server == b"rack.hijack" {
-                hijacker = Some(value);
-            }
-            return Ok(ForEach::Continue);
-        }
-        match RArray::from_value(value) {
-            Some(values) => {
-                for index in 0..values.len() {
-                    let value: Value = values.entry(index as isize)?;
-                    split_lines(name, value, take)?;
-                }
-            }
-            None => split_lines(name, value, take)?,
-        }
-        Ok(ForEach::Continue)
-    })?;
-    Ok(hijacker)
-}
-
-/// One field line for each line of the value: how Rack 2 gives several values to a name.
-fn split_lines(name: RString, value: Value, take: TakeLine<'_>) -> Result<(), Error> {
-    let value = string_of(value)?;
-    // SAFETY: no Ruby code runs while the slices are in use.
-    let (name, value) = unsafe { (name.as_slice(), value.as_slice()) };
-    value.split(|&byte| byte == b'\n').try_for_each(|line| take(name, line))
-}
-
-/// Writes a field line.
-///
-/// # Errors
-/// `ArgumentError` when it cannot be sent.
-pub(super) fn write_line(ruby: &Ruby, writer: &mut ResponseWriter<'_>, name: &[u8], value: &[u8]) -> Result<(), Error> {
-    writer.field(name, value).map_err(|error| {
-        let message = format!("the response header {:?} cannot be sent: {error}", String::from_utf8_lossy(name));
-        Error::new(ruby.exception_arg_error(), message)
-    })
-}
-
-fn string_of(value: Value) -> Result<RString, Error> {
-    RString::from_value(value).map_or_else(|| value.to_r_string(), Ok)
-}
-
 /// What the application answered.
 struct Answer {
     status: u16,
@@ -172,7 +112,8 @@ impl Answer {
         let triple = RArray::from_value(returned)
             .filter(|triple| triple.len() >= 3)
             .ok_or_else(|| bad_answer(ruby, "the application must return [status, headers, body]", returned))?;
-        let (status, headers, body): (Value, Value, Value) = (triple.entry(0)?, triple.entry(1)?, triple.entry(2)?);
+        // SAFETY: copied at once, before the application can change the Array.
+        let [status, headers, body] = unsafe { [0, 1, 2].map(|index| triple.as_slice()[index]) };
         let checked = status_of(ruby, status).and_then(|status| Ok((status, header_hash(ruby, headers)?)));
         let given = (status, headers);
         match checked {
@@ -190,14 +131,7 @@ impl Answer {
         let mut close = !exchange.head.keep_alive() || context.handle.is_draining();
         let mut bytes = std::mem::take(&mut exchange.response.head);
         let mut writer = ResponseWriter::new(&mut bytes, self.status);
-        let mut named = None;
-        let hijacker = each_line(self.headers, &mut |name, value| match Named::of(name, value, context.settings) {
-            None => write_line(ruby, &mut writer, name, value),
-            Some(file) => {
-                named = Some(file);
-                Ok(())
-            }
-        })?;
+        let (hijacker, named) = write_lines(ruby, self.headers, &mut writer, context.settings)?;
         close |= writer.closes();
 
         if let Some(callable) = hijacker {
@@ -291,7 +225,7 @@ impl Answer {
         let mut bytes = std::mem::take(&mut exchange.response.head);
         bytes.clear();
         let mut writer = ResponseWriter::new(&mut bytes, reply.status);
-        each_line(self.headers, &mut |name, value| {
+        each_line(self.headers, |name, value| {
             if reply.keeps(name) && Named::of(name, value, context.settings).is_none() {
                 write_line(context.ruby, &mut writer, name, value)?;
             }
@@ -312,7 +246,7 @@ impl Answer {
     /// The fields that concern a file.
     fn given(&self) -> Result<Given, Error> {
         let mut given = Given::default();
-        each_line(self.headers, &mut |name, value| {
+        each_line(self.headers, |name, value| {
             given.note(name, value);
             Ok(())
         })?;
@@ -373,17 +307,18 @@ impl Shape {
 
 impl Known {
     fn of(ruby: &Ruby, parts: RArray) -> Result<Self, Error> {
-        for index in 0..parts.len() {
-            let part: Value = parts.entry(index as isize)?;
-            if RString::from_value(part).is_none() {
-                return Err(bad_answer(ruby, "the parts of a body must be Strings", part));
-            }
+        // SAFETY: no Ruby code runs while the slice is in use, but to tell of a mistake, when it is in use no longer.
+        let all = unsafe { parts.as_slice() };
+        if let [part] = all
+            && let Some(string) = RString::from_value(*part)
+        {
+            return Ok(Self::One(string));
         }
-        Ok(match parts.len() {
-            0 => Self::Nothing,
-            1 => Self::One(parts.entry(0)?),
-            _ => Self::Many(parts),
-        })
+        match all.iter().find(|part| RString::from_value(**part).is_none()) {
+            Some(&part) => Err(bad_answer(ruby, "the parts of a body must be Strings", part)),
+            None if all.is_empty() => Ok(Self::Nothing),
+            None => Ok(Self::Many(parts)),
+        }
     }
 
     fn length(&self) -> Result<u64, Error> {

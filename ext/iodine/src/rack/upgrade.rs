@@ -8,13 +8,40 @@ use iodine_core::exchange::{Exchange, ResponseBody};
 use iodine_proto::http1::{Framing, Persistence, ResponseWriter, bodyless};
 use iodine_proto::websocket::{Handshake, Refusal};
 use magnus::prelude::*;
+use magnus::rb_sys::{AsRawValue, FromRawValue};
 use magnus::{Error, Integer, RArray, RHash, Ruby, Value};
 
+use super::fields::{each_line, write_line};
 use super::fixed::Fixed;
 use super::keys::Keys;
-use super::response::{Context, close, each_line, write_line};
+use super::response::{Context, close};
 use super::{Outcome, fail, finished};
 use crate::connection::{self, Handler};
+
+/// The handlers that an application has put into an environment.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Handlers {
+    /// `upgrade.tcp`
+    raw: Option<Value>,
+    /// `rack.upgrade`
+    offered: Option<Value>,
+}
+
+impl Handlers {
+    /// To be called under `protect`: an application may have put keys into the environment whose `eql?` is its own.
+    pub(super) fn of(ruby: &Ruby, env: RHash) -> Self {
+        let keys = Keys::of(ruby);
+        let handler_in = |key: Fixed| {
+            // SAFETY: the lock is held, `env` is a Hash, and the caller has put `protect` around this.
+            let handler = unsafe {
+                let nil = rb_sys::Qnil as rb_sys::VALUE;
+                Value::from_raw(rb_sys::rb_hash_lookup2(env.as_raw(), key.value(ruby).as_raw(), nil))
+            };
+            (!handler.is_nil()).then_some(handler)
+        };
+        Self { raw: handler_in(keys.upgrade_to_raw), offered: handler_in(keys.upgrade_to) }
+    }
+}
 
 /// What a request becomes: by `rack.upgrade` what it offers by `rack.upgrade?`, or a raw connection if it offers nothing,
 /// and by `upgrade.tcp` a raw connection in any case.
@@ -28,12 +55,10 @@ pub(super) struct Upgrade {
 
 impl Upgrade {
     /// The upgrade that the application has accepted: it has set a handler, and its status is below 300.
-    pub(super) fn of(ruby: &Ruby, env: RHash, offered: Option<Protocol>, returned: Value) -> Option<Self> {
-        let keys = Keys::of(ruby);
-        let handler_in = |key: Fixed| env.get(key.value(ruby)).filter(|handler| !handler.is_nil());
-        let (protocol, handler) = match handler_in(keys.upgrade_to_raw) {
+    pub(super) fn of(handlers: Handlers, offered: Option<Protocol>, returned: Value) -> Option<Self> {
+        let (protocol, handler) = match handlers.raw {
             Some(handler) => (Protocol::Raw, handler),
-            None => (offered.unwrap_or(Protocol::Raw), handler_in(keys.upgrade_to)?),
+            None => (offered.unwrap_or(Protocol::Raw), handlers.offered?),
         };
         let triple = RArray::from_value(returned).filter(|triple| triple.len() >= 3)?;
         let status = Integer::from_value(triple.entry(0).ok()?)?.to_i64().ok().filter(|status| *status < 300)?;
@@ -168,7 +193,7 @@ fn push(writer: &mut ResponseWriter<'_>, name: &str, value: &str) {
 
 /// The fields of the application but those of these names.
 fn write_others(ruby: &Ruby, headers: RHash, ours: &[&str], writer: &mut ResponseWriter<'_>) -> Result<(), Error> {
-    let written = each_line(headers, &mut |name, value| {
+    let written = each_line(headers, |name, value| {
         let is_ours = ours.iter().any(|ours| name.eq_ignore_ascii_case(ours.as_bytes()));
         if is_ours { Ok(()) } else { write_line(ruby, writer, name, value) }
     });
