@@ -117,9 +117,10 @@ fn each_pair(headers: RHash, mut take: impl FnMut(Value, Value) -> Result<(), Er
     if headers.len() > AT_ONCE {
         return headers.foreach(|name, value| take(name, value).map(|()| ForEach::Continue));
     }
-    let pairs = Pairs::of(headers);
+    let mut pairs = Pairs { noted: [[0; 2]; AT_ONCE], count: 0 };
+    pairs.fill(headers);
     pairs.noted[..pairs.count].iter().try_for_each(|pair| {
-        // SAFETY: `Pairs::of` took them from the Hash, and the collector finds them on the stack since.
+        // SAFETY: `Pairs::fill` took them from the Hash, and the collector finds them on the stack since.
         let [name, value] = pair.map(|value| unsafe { Value::from_raw(value) });
         take(name, value)
     })
@@ -136,20 +137,17 @@ struct Pairs {
 }
 
 impl Pairs {
-    /// The first pairs of a Hash.
-    #[inline(always)]
-    fn of(hash: RHash) -> Self {
-        let mut pairs = Self { noted: [[rb_sys::Qnil as rb_sys::VALUE; 2]; AT_ONCE], count: 0 };
-        let argument = ptr::from_mut(&mut pairs).expose_provenance() as rb_sys::VALUE;
+    /// Notes the first pairs of a Hash. In its place, because a copy of this size would cost as much as to fill it.
+    fn fill(&mut self, hash: RHash) {
+        let argument = ptr::from_mut(self).expose_provenance() as rb_sys::VALUE;
         // SAFETY: `hash` is a Hash, and `note` gets the pairs that it casts its argument to. It runs no Ruby code, so
         // the Hash does not change meanwhile, which is the only thing that an iteration raises about.
         unsafe { rb_sys::rb_hash_foreach(hash.as_raw(), Some(note), argument) };
-        pairs
     }
 }
 
 unsafe extern "C" fn note(name: rb_sys::VALUE, value: rb_sys::VALUE, pairs: rb_sys::VALUE) -> c_int {
-    // SAFETY: see `Pairs::of`, which waits for us.
+    // SAFETY: see `Pairs::fill`, which waits for us.
     let pairs = unsafe { &mut *ptr::with_exposed_provenance_mut::<Pairs>(pairs as usize) };
     let Some(room) = pairs.noted.get_mut(pairs.count) else { return rb_sys::st_retval::ST_STOP as c_int };
     *room = [name, value];

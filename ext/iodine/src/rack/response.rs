@@ -11,6 +11,7 @@ use iodine_proto::http1::{Framing, Persistence, ResponseWriter, Version, bodyles
 use magnus::prelude::*;
 use magnus::rb_sys::AsRawValue;
 use magnus::{Error, Integer, RArray, RHash, RString, Ruby, Value};
+use rb_sys::{StableApiDefinition, stable_api};
 
 use super::body::{Produced, Writer, wait_for_room};
 use super::each::each;
@@ -458,7 +459,7 @@ fn refuse(context: &Context<'_>, exchange: Box<Exchange>, answer: Option<&Answer
 /// # Errors
 /// When it has ended the thread.
 pub(super) fn close(ruby: &Ruby, body: Value) -> Result<(), Error> {
-    if RArray::from_value(body).is_some_and(|body| body.class().as_raw() == ruby.class_array().as_raw()) {
+    if is_plain_array(ruby, body) {
         return Ok(());
     }
     let closed = match body.respond_to("close", false) {
@@ -467,6 +468,14 @@ pub(super) fn close(ruby: &Ruby, body: Value) -> Result<(), Error> {
         Err(error) => Err(error),
     };
     closed.or_else(|error| conclude(ruby, error, "the close method of a response body raised"))
+}
+
+/// Whether it is an Array with no methods of its own, and so without `close`.
+fn is_plain_array(ruby: &Ruby, value: Value) -> bool {
+    // SAFETY: an Array is an object with a class: its own one, if it has methods of its own.
+    let class_of = |array: RArray| unsafe { stable_api::get_default().rbasic_class(array.as_raw()) };
+    let class = RArray::from_value(value).and_then(class_of);
+    class.is_some_and(|class| class.as_ptr().addr() == ruby.class_array().as_raw() as usize)
 }
 
 fn persistence(exchange: &Exchange, close: bool) -> Persistence {
