@@ -24,7 +24,7 @@ module Bench
     # Returns when the server has answered the scenario's request with 200.
     def start
       @output = Tempfile.new("bench")
-      @pid = Process.spawn(ENVIRONMENT, *command, chdir: CHECKOUT, in: File::NULL, out: @output, err: @output)
+      @pid = Process.spawn(environment, *command, chdir: CHECKOUT, in: File::NULL, out: @output, err: @output)
       @tree = ProcessTree.new(@pid)
       await_answer
     end
@@ -66,6 +66,8 @@ module Bench
     def command
       raise NotImplementedError, "#{self.class} must say how it starts"
     end
+
+    def environment = ENVIRONMENT
 
     def answer_bytes
       @answer_bytes.call
@@ -118,7 +120,7 @@ module Bench
 
     # No middleware that a development environment would add, and no option of the caller's Ruby.
     ENVIRONMENT = { "RACK_ENV" => "production", "RUBYOPT" => nil, "RUBYLIB" => nil, "BUNDLE_GEMFILE" => nil }.freeze
-    START_SECONDS = 20
+    START_SECONDS = 60
     STOP_SECONDS = 5
     POLL_SECONDS = 0.02
     private_constant :ENVIRONMENT, :START_SECONDS, :STOP_SECONDS, :POLL_SECONDS
