@@ -3,7 +3,7 @@
 # Clients have to prove who they are. This makes an authority, and a certificate for a client, in a temporary folder,
 # and says how to use them:
 #
-#     ruby examples/mtls.rb
+#     ruby -Ilib examples/mtls.rb
 
 require "iodine"
 require "fileutils"

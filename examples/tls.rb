@@ -2,10 +2,10 @@
 
 # HTTP over TLS, by a certificate that is made on the spot:
 #
-#     ruby examples/tls.rb
+#     ruby -Ilib examples/tls.rb
 #     curl --insecure https://localhost:3443/
 #
-# With certificates of your own, one for each name: ruby examples/tls.rb chain.pem key.pem [chain.pem key.pem ...]
+# With certificates of your own, one for each name: ruby -Ilib examples/tls.rb chain.pem key.pem [chain.pem key.pem ...]
 
 require "iodine"
 
