@@ -9,8 +9,11 @@ module Iodine
     class PublisherSocket
       # Who may connect: the owner.
       MODE = 0o600
-      # Connections at a time; the next ones are closed at once.
+      # Connections at a time, unless DEFAULT_SETTINGS[:max_publishers] says otherwise; the next ones are closed at
+      # once.
       MOST = 64
+      # Seconds until the next attempt to accept a connection, after one that failed.
+      PAUSE = 0.5
 
       # Opens the socket. Raises RuntimeError when that is not possible, or somebody else answers there.
       def self.open(path)
@@ -26,6 +29,8 @@ module Iodine
         File.rename(hidden, path)
         @identity = File.stat(path).ino
         @connections = 0
+        @refused = 0
+        @most = most
       rescue SystemCallError => e
         raise "the socket for publishers cannot be opened: #{e.message}"
       end
@@ -68,19 +73,38 @@ module Iodine
         File.umask(mask)
       end
 
+      def most
+        given = DEFAULT_SETTINGS[:max_publishers] || MOST
+        return given if given.is_a?(Integer) && given.positive?
+
+        raise ArgumentError, "max_publishers must be a positive integer, got #{given.inspect}"
+      end
+
       def accept
-        loop do
-          socket = @server.accept
-          if @connections >= MOST
-            Log.warning("#{MOST} publishers are connected, another one is turned away")
-            socket.close
-          else
-            @connections += 1
-            Thread.new { serve(socket) }
-          end
-        end
+        take(@server.accept) until @server.closed?
       rescue IOError, SystemCallError => e
-        Log.error("no more publishers can connect: #{e.message}") unless @server.closed?
+        return if @server.closed?
+
+        # No descriptors left, for one: there will be some.
+        note_refused("a publisher could not be accepted: #{e.message}")
+        sleep PAUSE
+        retry
+      end
+
+      def take(socket)
+        if @connections >= @most
+          socket.close
+          return note_refused("#{@most} publishers are connected, and no others taken (see :max_publishers)")
+        end
+
+        @connections += 1
+        Thread.new { serve(socket) }
+      end
+
+      # The first time, and each time that their number has doubled: a line for each would flood the log.
+      def note_refused(reason)
+        @refused += 1
+        Log.warning("#{reason}; #{@refused} were turned away by now") if (@refused & (@refused - 1)).zero?
       end
 
       def serve(socket)

@@ -119,6 +119,50 @@ RSpec.describe "publishing from a process that is no server" do
     end
   end
 
+  # Whether the server takes a message on this connection.
+  def taken?(socket)
+    socket.write(Iodine::PubSub::Publisher.frame("a", "b"))
+    socket.read(1) == "+"
+  rescue SystemCallError
+    false
+  end
+
+  it "has a bound for connections, whose refusals do not flood the log" do
+    limited = "Iodine::DEFAULT_SETTINGS[:max_publishers] = 3\nrun ->(_) { [200, {}, []] }"
+    @server = Support::Server.rackup(limited, "--pubsub-socket", path)
+    server.wait_for_log(/^INFO: Publishers may connect/)
+    sockets = Array.new(3) { UNIXSocket.new(path) }
+    expect(sockets.map { |socket| taken?(socket) }).to eq([true, true, true])
+    20.times { UNIXSocket.open(path) { |socket| expect(taken?(socket)).to be(false) } }
+    server.wait_for_log(/3 publishers are connected, and no others taken .*; 16 were turned away by now/)
+    expect(server.log.scan(/; (\d+) were turned away/).flatten).to eq(%w[1 2 4 8 16])
+
+    sockets.pop.close
+    wait_until("room for another one") { UNIXSocket.open(path) { |socket| taken?(socket) } }
+  ensure
+    @server&.stop
+  end
+
+  it "goes on when descriptors have run out for a while" do
+    set = "Process.setrlimit(Process::RLIMIT_NOFILE, env['QUERY_STRING'].to_i, 4096)"
+    few = "run ->(env) { [200, {}, [#{set}.inspect]] }"
+    @server = Support::Server.rackup(few, "--pubsub-socket", path)
+    server.wait_for_log(/^INFO: Publishers may connect/)
+    server.connect do |peer|
+      ask = lambda do |limit|
+        peer.write(Support::Server.get("/?#{limit}"))
+        expect(peer.read_response(to: "GET").status).to eq(200)
+      end
+      ask.call(3)
+      socket = UNIXSocket.new(path)
+      server.wait_for_log(/WARNING: a publisher could not be accepted: Too many open files/)
+      ask.call(1024)
+      expect(taken?(socket)).to be(true)
+    end
+  ensure
+    @server&.stop
+  end
+
   start = <<~RUBY
     require "iodine"
     Iodine::DEFAULT_SETTINGS[:pubsub_socket] = ARGV[0]

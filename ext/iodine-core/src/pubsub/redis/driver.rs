@@ -14,6 +14,7 @@ use super::reply::{LOST, STOPPED, text_of};
 use super::session::{Failure, Received};
 use super::subscriptions::Subscriptions;
 use super::{Arrival, Reply, Server, Settings};
+use crate::pubsub::is_worth_a_line;
 
 /// Called with each message, on the thread of the engine.
 pub type Sink = Box<dyn Fn(Arrival) + Send>;
@@ -29,8 +30,11 @@ pub(super) struct Driver {
     commands: Link<Question>,
     listening: Link<u64>,
     subscriptions: Subscriptions,
-    /// Why Redis is away, as it was last said; `None` when nothing was.
-    trouble: Option<String>,
+    /// Why Redis is away, as was said since it was there last.
+    troubles: Vec<String>,
+    /// Messages that Redis has refused, and subscriptions.
+    refused: u64,
+    refused_subscriptions: u64,
     /// A link had more to read than a turn takes.
     is_unfinished: bool,
     /// The end was ordered, and one more attempt to connect made.
@@ -62,6 +66,8 @@ const VALUES_A_TURN: usize = 1024;
 /// what has a limit, and whose content is not lost with the connection.
 const WINDOW: usize = 1024;
 const WINDOW_BYTES: usize = 256 << 10;
+/// Reasons that are said until Redis is back.
+const TROUBLES: usize = 8;
 
 impl Driver {
     pub(super) fn new(poll: Poll, shared: Arc<Shared>, server: Server, settings: Settings, sink: Sink) -> Self {
@@ -76,7 +82,9 @@ impl Driver {
             commands: Link::new(COMMANDS, now),
             listening: Link::new(LISTENING, now),
             subscriptions: Subscriptions::default(),
-            trouble: None,
+            troubles: Vec::new(),
+            refused: 0,
+            refused_subscriptions: 0,
             is_unfinished: false,
             is_leaving: false,
         }
@@ -153,11 +161,18 @@ impl Driver {
         match (question, value) {
             (Question::Command(done), value) => done(value.into()),
             (Question::Publication, Value::ServerError(error)) => {
-                log::error!("Redis at {} has refused a message: {}", self.server, text_of(&error).escape_debug());
+                self.refused += 1;
+                self.tell_refused("messages", self.refused, &text_of(&error));
             }
             // How many clients it has reached; `QUEUED` within a transaction of the application.
             (Question::Publication, Value::Int(_) | Value::SimpleString(_)) => {}
             (Question::Publication, _) => self.lose_commands(&Failure::Garbage, now),
+        }
+    }
+
+    fn tell_refused(&self, what: &str, count: u64, error: &str) {
+        if is_worth_a_line(count) {
+            log::error!("Redis at {} has refused {what}, {count} by now: {}", self.server, error.escape_debug());
         }
     }
 
@@ -183,7 +198,8 @@ impl Driver {
         match value {
             Value::Array(_) => {}
             Value::ServerError(error) => {
-                log::error!("Redis at {} has refused a subscription: {}", self.server, text_of(error).escape_debug());
+                self.refused_subscriptions += 1;
+                self.tell_refused("subscriptions", self.refused_subscriptions, &text_of(error));
             }
             _ => return self.lose_messages(&Failure::Garbage, now),
         }
@@ -215,8 +231,19 @@ impl Driver {
         let settled = self.subscriptions.settled();
         let Some(session) = self.commands.ready() else { return };
         while session.owed() < WINDOW && session.backlog() < WINDOW_BYTES {
-            let Some(Entry { bytes, done, .. }) = self.shared.next_entry(settled) else { return };
+            let Some(Entry { bytes, done, .. }) = self.shared.next_entry(settled) else {
+                return self.tell_dropped();
+            };
             session.send(&bytes, done.map_or(Question::Publication, Question::Command), now);
+        }
+    }
+
+    /// Once there is room again, says how many messages found none.
+    fn tell_dropped(&self) {
+        let dropped = self.shared.take_dropped_if_empty();
+        if dropped > 0 {
+            let server = &self.server;
+            log::warn!("Redis at {server}: {dropped} messages were dropped while it was away, or too slow");
         }
     }
 
@@ -263,27 +290,25 @@ impl Driver {
         }
     }
 
-    /// Says why Redis is away, once.
+    /// Says why Redis is away: each reason once, and no more than some of them.
     fn tell(&mut self, failure: &Failure) {
         let text = self.server.conceal(&failure.to_string());
-        if self.trouble.as_ref() == Some(&text) {
+        if self.troubles.len() >= TROUBLES || self.troubles.contains(&text) {
             return;
         }
         log::warn!("Redis at {} cannot be used: {text}. Trying again, and queueing messages until then.", self.server);
-        self.trouble = Some(text);
+        self.troubles.push(text);
     }
 
     fn settle_trouble(&mut self) {
         if self.commands.ready().is_none() || self.listening.ready().is_none() {
             return;
         }
-        let dropped = self.shared.take_dropped();
-        if dropped > 0 {
-            log::warn!("Redis at {}: {dropped} messages were dropped while it was away", self.server);
-        }
-        match self.trouble.take() {
-            Some(_) => log::info!("Redis at {} is back", self.server),
-            None => log::debug!("connected to Redis at {}", self.server),
+        if self.troubles.is_empty() {
+            log::debug!("connected to Redis at {}", self.server);
+        } else {
+            self.troubles.clear();
+            log::info!("Redis at {} is back", self.server);
         }
     }
 

@@ -56,6 +56,8 @@ struct Pending {
     order: Option<Order>,
     /// Nothing will be sent any more.
     is_over: bool,
+    /// A message has come after the end.
+    has_refused: bool,
     /// Something was added, or ordered, since the thread has looked.
     is_fresh: bool,
 }
@@ -90,6 +92,7 @@ impl RedisEngine {
             changed: 0,
             order: None,
             is_over: false,
+            has_refused: false,
             is_fresh: false,
         };
         let shared = Arc::new(Shared {
@@ -242,7 +245,8 @@ impl Shared {
     fn push(&self, bytes: Vec<u8>, done: Option<Done>) -> Result<(), Refused> {
         let mut pending = self.lock();
         if pending.is_over {
-            return Err(Refused { done, is_first: true, reason: STOPPED });
+            let is_first = done.is_none() && !std::mem::replace(&mut pending.has_refused, true);
+            return Err(Refused { done, is_first, reason: STOPPED });
         }
         let entry = Entry { bytes, after: pending.changed, done };
         if let Err(Full { entry, is_first }) = pending.outbox.push(entry) {
@@ -305,6 +309,12 @@ impl Shared {
 
     pub(super) fn is_empty(&self) -> bool {
         self.lock().outbox.is_empty()
+    }
+
+    /// Publications that were dropped, if everything else has been sent.
+    pub(super) fn take_dropped_if_empty(&self) -> u64 {
+        let mut pending = self.lock();
+        if pending.outbox.is_empty() { pending.outbox.take_dropped() } else { 0 }
     }
 
     pub(super) fn take_dropped(&self) -> u64 {
