@@ -539,6 +539,41 @@ RSpec.describe "WebSocket" do
     end
   end
 
+  describe "a peer that reads" do
+    app = <<~RUBY
+      class Client
+        def on_open(client) = client.subscribe("all")
+      end
+      Iodine.subscribe("go") { Iodine.publish("all", "\n" * (4 << 20)); 20.times { |n| Iodine.publish("all", n.to_s) } }
+      run(lambda { |env|
+        env["rack.upgrade"] = Client.new if env["rack.upgrade?"]
+        Iodine.publish("go", "") if env["PATH_INFO"] == "/go"
+        [200, {}, []]
+      })
+    RUBY
+    serving { Support::Server.rackup(app, "-max-pending", 1) }
+
+    it "gets a publication that is larger than what may wait, and small ones behind it" do
+      server.connect do |peer|
+        socket = web_socket.new(peer, "/")
+        server.get("/go")
+        expect(socket.read_message.bytesize).to eq(4 << 20)
+        expect(Array.new(20) { socket.read_message }).to eq(Array.new(20, &:to_s))
+      end
+      expect(server.log).not_to include("too slowly")
+    end
+
+    it "gets the same as an event, which is eight times as large when it is all line ends" do
+      server.connect do |peer|
+        peer.write(Support::Server.get("/", "Accept: text/event-stream"))
+        peer.read_until("\r\n\r\n")
+        server.get("/go")
+        expect(peer.read((8 * ((4 << 20) + 1)) + 2)).to eq("#{"data: \r\n" * ((4 << 20) + 1)}\r\n")
+        expect(peer.read_until("data: 19\r\n\r\n")).to start_with("data: 0\r\n\r\n")
+      end
+    end
+  end
+
   describe "a server that stops" do
     it "says so while the client can be written to, and closes with 1001" do
       server = Support::Server.rackup("realtime.ru")

@@ -65,10 +65,15 @@ impl Process {
     }
 
     fn connect(&self, remotes: Vec<Remote>, handshake: Option<Handshake>) {
+        self.connect_with(WriteLimits::default(), remotes, handshake);
+    }
+
+    fn connect_with(&self, writes: WriteLimits, remotes: Vec<Remote>, handshake: Option<Handshake>) -> Client {
         let protocol = if handshake.is_some() { Protocol::WebSocket } else { Protocol::Raw };
         let client = Client::of_server(self.handle.clone(), protocol, Duration::ZERO);
-        let writes = WriteLimits::default();
-        self.handle.connect(Connect { remotes, timeout: DEADLINE, client, writes, tls: None, handshake });
+        let connect = Connect { remotes, timeout: DEADLINE, client: client.clone(), writes, tls: None, handshake };
+        self.handle.connect(connect);
+        client
     }
 
     /// The next event.
@@ -160,6 +165,35 @@ fn a_peer_that_stops_reading_is_left_at_the_bound() {
     let sender = thread::spawn(move || while peer.write_all(&[7; 65_536]).is_ok() {});
     assert_eq!(process.end().code, CloseCode::ABNORMAL);
     sender.join().unwrap();
+    process.stop();
+}
+
+#[test]
+fn what_waits_is_counted_without_a_large_message_that_is_being_written() {
+    const BOUND: usize = 100_000;
+    const LARGE: usize = 8 << 20;
+    let process = Process::start();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("x.sock");
+    let listener = UnixListener::bind(&path).unwrap();
+    let writes = WriteLimits { max_pending: BOUND, ..WriteLimits::default() };
+    for (waiting, is_kept) in [(0, true), (BOUND - 1, true), (BOUND, true), (BOUND + 1, false)] {
+        let client = process.connect_with(writes, vec![Remote::Unix(path.clone())], None);
+        let (peer, _) = listener.accept().unwrap();
+        assert_eq!(process.told(), Event::Open);
+        client.send_bytes(vec![1; LARGE].into());
+        for chunk in vec![2; waiting].chunks(1000) {
+            client.send_bytes(Bytes::copy_from_slice(chunk));
+        }
+        if is_kept {
+            // Whatever its size, it is the last one.
+            client.send_bytes(vec![3; LARGE].into());
+            client.close(Close { code: CloseCode::NO_STATUS, reason: String::new() });
+            assert_eq!(read_to_end(&peer).len(), LARGE + waiting + LARGE, "{waiting} bytes");
+        }
+        assert_eq!(process.end().code, if is_kept { CloseCode::NO_STATUS } else { CloseCode::ABNORMAL });
+        drop(peer);
+    }
     process.stop();
 }
 

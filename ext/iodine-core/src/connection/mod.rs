@@ -460,7 +460,7 @@ impl Connection {
         }
         match flushed {
             Ok(Flushed::All) => self.after_flush(turn),
-            Ok(Flushed::Blocked) if self.out.memory() > self.protocol.writes().max_pending => {
+            Ok(Flushed::Blocked) if self.out.backlog() > self.protocol.writes().max_pending => {
                 log::warn!("a client reads too slowly: it is closed, {} bytes unsent", self.out.memory());
                 Verdict::Close
             }

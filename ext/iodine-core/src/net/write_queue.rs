@@ -68,6 +68,16 @@ impl WriteQueue {
         self.memory
     }
 
+    /// Bytes that a reader who takes too little has let gather: those in memory, but for a large message that is being
+    /// written, and for a large one that has come last. So a message may be as large as it likes when nothing waits
+    /// before it, and small ones may come while it is written.
+    pub(crate) fn backlog(&self) -> usize {
+        let shared = |segment: &Segment| if let Segment::Shared(bytes) = segment { bytes.len() } else { 0 };
+        let first = self.segments.front().map_or(0, shared);
+        let last = if self.segments.len() > 1 { self.segments.back().map_or(0, shared) } else { 0 };
+        self.memory - first - last
+    }
+
     /// Copies `bytes` behind what is there.
     pub(crate) fn push(&mut self, bytes: &[u8]) {
         if bytes.is_empty() {
@@ -280,6 +290,23 @@ mod tests {
         assert_eq!(queue.flush(&mut ours).unwrap(), Flushed::Blocked);
         assert!(queue.memory() > 0 && queue.memory() < 4 << 20);
         assert_eq!(drain(&mut queue, &mut ours, &mut theirs).len(), 4 << 20);
+    }
+
+    #[test]
+    fn a_large_message_at_either_end_is_no_backlog() {
+        let large = || Bytes::from(vec![0; 10_000]);
+        let mut queue = WriteQueue::default();
+        assert_eq!(queue.backlog(), 0);
+        queue.push_shared(large());
+        assert_eq!(queue.backlog(), 0, "it is being written");
+        queue.push(b"small");
+        assert_eq!(queue.backlog(), 5);
+        queue.push_shared(large());
+        assert_eq!(queue.backlog(), 5, "it has come last");
+        queue.push_shared(large());
+        assert_eq!(queue.backlog(), 10_005);
+        queue.push(b"small");
+        assert_eq!((queue.backlog(), queue.memory()), (20_010, 30_010));
     }
 
     #[test]
