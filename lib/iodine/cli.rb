@@ -51,7 +51,10 @@ module Iodine
         filename: :filename_,
         redis: :redis_,
         pubsub_socket: :pubsub_socket,
+        history_max: :history_max,
         redis_ping: :redis_ping_,
+        redis_timeout: :redis_timeout_,
+        redis_pending: :redis_pending_,
         warmup: :warmup_,
         reload: :reload_,
         metrics: :metrics,
@@ -114,8 +117,10 @@ module Iodine
         def settings = Iodine::DEFAULT_SETTINGS
 
         def connect_redis
-          ping = settings[:redis_ping_] || 0
-          Iodine::PubSub.default = Iodine::PubSub::Redis.new(settings[:redis_], ping: ping)
+          options = { ping: :redis_ping_, timeout: :redis_timeout_, max_pending: :redis_pending_ }
+          # 0 leaves the default.
+          options = options.transform_values { |key| settings[key] }.reject { |_, value| value.nil? || value.zero? }
+          Iodine::PubSub.default = Iodine::PubSub::Redis.new(settings[:redis_], **options)
         rescue ArgumentError => e
           leave_with(error: "error: #{e.message}\n")
         end

@@ -26,6 +26,7 @@ module Iodine
         @when_ready = ready
         @life_line, @hold = IO.pipe
         Scheduler.keep
+        PubSub.begin(@reactor)
         PubSub.keep
         @wanted.times { hire }
         @reactor.run
@@ -84,7 +85,7 @@ module Iodine
         ForkProtection.close
         # No thread but this one survives the fork; the reactor's must not be in the middle of something.
         @reactor.pause
-        link = Link.new
+        link = Link.new(*PubSub.link_limits)
         sheet = (1..).find { |number| @workers.none? { |worker| worker.sheet == number } }
         worker = WorkerProcess.new(@events, sheet: sheet, deaths: deaths) do |report|
           become_worker(report, link, sheet)

@@ -64,6 +64,30 @@ module Iodine
       def channels = Base::PubSub.native_channels
     end
 
+    # Has a channel keep its latest messages, for subscribers who come back:
+    #
+    #     Iodine::PubSub.remember("news", messages: 50)
+    #     Iodine::PubSub.remember("room:*", match: :redis, age: 60)
+    #     client.subscribe("news", since: "0f3c9a51-17") # the id of the last message that was seen
+    #
+    # The messages of such a channel have ids, by which event streams resume on their own; see `subscribe`.
+    #
+    # [match] `:redis` takes the channel for a pattern: each channel that matches keeps messages
+    # [messages] how many a channel keeps at most; 100
+    # [bytes] how many bytes, each message counted with the channel's name and 128 bytes more; 1 MiB
+    # [age] how old they may be, in seconds; 300
+    #
+    # All channels together keep DEFAULT_SETTINGS[:history_max] MiB, 16 unless set; beyond that the oldest messages of
+    # all are dropped, and counted in the log. Messages are kept in memory, by each process, for as long as the server
+    # lives. Returns the channel.
+    #
+    # Raises ArgumentError for numbers that are not positive, TypeError for a channel that is none, and RuntimeError
+    # when the server has begun to start, and in a worker.
+    def self.remember(channel, match: nil, messages: 100, bytes: 1 << 20, age: 300)
+      Base::PubSub.remember(channel, match, messages, bytes, age)
+      channel
+    end
+
     # A way for messages. The ones of this server are constants of Iodine::PubSub; others are subclasses:
     #
     #     class Logged < Iodine::PubSub::Engine
@@ -140,6 +164,10 @@ module Iodine
     # [to] the channel, unless it is given first
     # [match] `:redis` takes the name for a pattern: `*` any run of bytes, `?` any one, `[a-z]`, `[^a-z]`, `\` escapes
     # [handler] an object with the method `call`, instead of the block
+    # [since] for a channel that keeps messages (PubSub.remember): the id of the last one that was seen, or :all. The
+    #         block is called with those that came after, and with all that are kept when the id is not known
+    #
+    # A block with a third parameter is given the id of a message that is kept, and nil with others.
     #
     # A subscription to the same channel, or to the same pattern, takes the place of the one before.
     #
@@ -154,7 +182,8 @@ module Iodine
       request = Base::PubSub::Subscribing.new(arguments, options, block)
       raise ArgumentError, "Iodine.subscribe needs a block, or a handler" unless request.handler
 
-      Base::PubSub.native_subscribe(request.name, request.pattern?, request.handler)
+      Base::PubSub.native_subscribe(request.name, request.pattern?, request.handler, request.takes_id?,
+                                    request.since { nil })
       request.channel
     end
 
@@ -191,6 +220,8 @@ module Iodine
     # connection, or another block of it. Options are those of Iodine.subscribe, and:
     #
     # [as] `:binary` sends all messages as binary ones
+    # [since] as for Iodine.subscribe. An event stream whose request has the id of such a message in `Last-Event-ID`, as
+    #         that of a browser that has lost the stream, needs no option; nil is for messages of now alone
     #
     # @param arguments [Array] the channel, or a Hash of the options, or both
     # @param options [Hash{Symbol => Object}]
@@ -204,8 +235,9 @@ module Iodine
       request = Base::PubSub::Subscribing.new(arguments, options, block)
       return if request.binary? && protocol == :sse && !request.handler
 
-      taken = Base::PubSub.native_subscribe_connection(self, request.name, request.pattern?, request.handler,
-                                                       request.binary?)
+      taken = Base::PubSub.native_subscribe_connection(self, request.name, request.pattern?,
+                                                       [request.handler, request.takes_id?], request.binary?,
+                                                       request.since { last_event_id })
       request.channel if taken
     end
 
@@ -223,6 +255,16 @@ module Iodine
     # @return [true]
     # @raise [ArgumentError, TypeError] as Iodine.publish
     def publish(*arguments, **options) = Base::PubSub.publish(arguments, options)
+
+    private
+
+    # What the peer of an event stream has seen last, if it was a message that is kept.
+    def last_event_id
+      return unless protocol == :sse
+
+      id = env && env["HTTP_LAST_EVENT_ID"]
+      id if id && Base::PubSub.native_id?(id)
+    end
   end
 end
 

@@ -33,6 +33,7 @@ module Iodine
 
       # Serves until an event says stop. Calls the block once it does.
       def run
+        PubSub.begin(@reactor)
         @reactor.run
         @listeners.each(&:load)
         State.reach(:on_start)

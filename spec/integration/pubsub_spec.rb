@@ -20,7 +20,7 @@ RSpec.describe "publish and subscribe" do
                        'client.subscribe(to: "a")' => '"a"', "client.subscribe({ to: :a })" => ":a",
                        'client.subscribe("a", as: :binary)' => '"a"', 'client.subscribe("a", { as: :binary })' => '"a"',
                        'client.subscribe("a*", match: :redis)' => '"a*"',
-                       'client.subscribe("a", match: :other)' => '"a"',
+                       'client.subscribe("a", match: nil, as: :text)' => '"a"',
                        'client.subscribe("a", unknown: 1)' => '"a"', 'client.subscribe("")' => '""',
                        'client.subscribe("a", handler: method(:p))' => '"a"', 'client.subscribe(channel: "a")' => '"a"',
                        'client.subscribe("x" * 65_536).bytesize' => "65536",
@@ -35,7 +35,13 @@ RSpec.describe "publish and subscribe" do
                        'client.subscribe("a", {}, 1)' => "ArgumentError", "client.subscribe({})" => "ArgumentError",
                        'client.subscribe("a", 1)' => "TypeError", 'client.subscribe("a", "b")' => "TypeError",
                        "client.subscribe(7)" => "TypeError", "client.subscribe([1])" => "TypeError",
-                       'client.subscribe("a", handler: 7)' => "ArgumentError")
+                       'client.subscribe("a", handler: 7)' => "ArgumentError",
+                       'client.subscribe("a", match: :reddis)' => "ArgumentError",
+                       'client.subscribe("a", match: true)' => "ArgumentError",
+                       'client.subscribe("a", as: "binary")' => "ArgumentError",
+                       'client.subscribe("a", as: :json)' => "ArgumentError",
+                       'client.subscribe("a", since: 7)' => "TypeError",
+                       'Iodine.subscribe("a", match: :other) { nil }' => "ArgumentError")
       end
     end
 

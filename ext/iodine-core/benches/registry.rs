@@ -3,14 +3,14 @@
 use std::hint::black_box;
 
 use criterion::{Criterion, criterion_group, criterion_main};
-use iodine_core::pubsub::{Registry, Stamp, Topic};
+use iodine_core::pubsub::{Registry, Start, Topic};
 use iodine_proto::cluster::Filter;
 
 /// So many channels, each with as many subscribers as make the sum.
 fn registry(channels: u64, subscribers: u64) -> Registry<u64> {
     let mut registry = Registry::default();
     for id in 0..subscribers {
-        registry.subscribe(&channel(id % channels), id, Stamp::default(), id);
+        registry.subscribe(&channel(id % channels), id, Start::default(), id);
     }
     registry
 }
@@ -31,7 +31,7 @@ fn subscribe(criterion: &mut Criterion) {
     criterion.bench_function("subscribe and unsubscribe, 100,000 of 10,000 channels", |bencher| {
         bencher.iter(|| {
             id += 1;
-            registry.subscribe(&channel(id % 10_000), id, Stamp::default(), id);
+            registry.subscribe(&channel(id % 10_000), id, Start::default(), id);
             registry.unsubscribe(black_box(id))
         });
     });
@@ -47,7 +47,7 @@ fn publish(criterion: &mut Criterion) {
     for patterns in [1, 100] {
         let mut registry = registry(1_000, 1_000);
         for id in 0..patterns {
-            registry.subscribe(&Topic::pattern(format!("other.{id}.*")), 1_000_000 + id, Stamp::default(), id);
+            registry.subscribe(&Topic::pattern(format!("other.{id}.*")), 1_000_000 + id, Start::default(), id);
         }
         criterion.bench_function(&format!("the one subscriber of a channel, {patterns} patterns"), |bencher| {
             bencher.iter(|| count(&registry, black_box("channel 7")));

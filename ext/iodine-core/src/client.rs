@@ -17,7 +17,7 @@ use iodine_proto::websocket::{
 
 use crate::handle::{Command, Handle};
 use crate::jobs::Job;
-use crate::pubsub::{Delivery, Message, OwnerGone, Request, Subscription, Subscriptions, Topic};
+use crate::pubsub::{Delivery, LastSeen, Message, OwnerGone, Request, Subscription, Subscriptions, Topic};
 use crate::random;
 use crate::reactor::ConnectionId;
 
@@ -244,10 +244,10 @@ impl Client {
         Some(event)
     }
 
-    /// Subscribes the connection to a topic, in place of its former subscription to the same topic. False: it is closed,
-    /// or about to be.
-    pub fn subscribe(&self, topic: Topic, delivery: Delivery) -> bool {
-        let subscription = Subscription::of_client(topic, delivery);
+    /// Subscribes the connection to a topic, in place of its former subscription to the same topic. With `last_seen` it
+    /// is given what the topic has kept since then. False: it is closed, or about to be.
+    pub fn subscribe(&self, topic: Topic, delivery: Delivery, last_seen: Option<LastSeen>) -> bool {
+        let subscription = Subscription::of_client(topic, delivery, last_seen);
         let mut subscriptions = self.subscriptions();
         if !self.is_open() {
             return false;
@@ -565,6 +565,32 @@ mod tests {
             client.next_event();
             assert!(commands(&client).is_empty(), "once");
         }
+    }
+
+    #[test]
+    fn publications_beyond_the_bounds_are_dropped_and_counted() {
+        let subscription = || {
+            let delivery = Delivery::Block(Arc::new(()));
+            Subscription::of_client(Topic::channel("a"), delivery, None)
+        };
+        let publication =
+            |size: usize| Event::Published(subscription(), Arc::new(Message::new("a".into(), vec![0; size].into())));
+        for (count, dropped) in [(MOST_PUBLISHED - 1, 0), (MOST_PUBLISHED, 0), (MOST_PUBLISHED + 1, 1)] {
+            let client = client(Protocol::WebSocket);
+            (0..count).for_each(|_| drop(client.push(publication(0))));
+            assert_eq!(client.mailbox().dropped, dropped, "{count}");
+            client.push(Event::Close(abnormal()));
+            assert_eq!(events(&client).len(), count.min(MOST_PUBLISHED) + 1, "the end is told in any case");
+        }
+        for (more, dropped) in [(0, 0), (1, 1)] {
+            let client = client(Protocol::WebSocket);
+            client.push(publication(MOST_PUBLISHED_BYTES / 2 - 1));
+            client.push(publication(MOST_PUBLISHED_BYTES / 2 - 1 + more));
+            assert_eq!(client.mailbox().dropped, dropped, "{more} too many");
+        }
+        let client = client(Protocol::WebSocket);
+        client.push(publication(MOST_PUBLISHED_BYTES + 1));
+        assert_eq!(client.mailbox().dropped, 0, "one passes whatever its size");
     }
 
     #[test]

@@ -195,9 +195,10 @@ impl Handle {
         self.wants_idle() && self.0.wants_idle.swap(false, Ordering::Relaxed)
     }
 
-    /// Connects this process, at one end, with another one of the cluster.
-    pub fn join(&self, end: End, socket: UnixStream) {
-        self.request(pubsub::Request::Join(end, socket));
+    /// Connects this process, at one end, with another one of the cluster. `limits` say how many bytes may wait for that
+    /// one, beyond which messages are dropped, and for how long it may take nothing.
+    pub fn join(&self, end: End, socket: UnixStream, limits: WriteLimits) {
+        self.request(pubsub::Request::Join(end, socket, limits));
     }
 
     /// Queues a job from any thread.

@@ -10,7 +10,9 @@ use iodine_core::handle::Handle;
 use iodine_core::jobs::Job;
 use iodine_core::pubsub::census::{self, Census};
 use iodine_core::pubsub::engine::{Change, Listener};
-use iodine_core::pubsub::{Delivery, Engine, Handler, Message, Process, Scope, Subscription, Topic};
+use iodine_core::pubsub::{
+    Bounds, Delivery, Engine, Handler, LastSeen, Message, MessageId, Process, Scope, Subscription, Topic,
+};
 use magnus::prelude::*;
 use magnus::typed_data::Obj;
 use magnus::value::LazyId;
@@ -53,9 +55,16 @@ pub(crate) fn deliver(ruby: &Ruby, handle: &Handle, subscription: Arc<Subscripti
 /// Only when Ruby ends the thread.
 pub(crate) fn call(ruby: &Ruby, subscription: &Subscription, message: &Message) -> Result<(), Error> {
     static CALL: LazyId = LazyId::new("call");
-    let Some(block) = subscription.handler().filter(|_| subscription.is_active()) else { return Ok(()) };
+    let Some(handler) = subscription.handler().filter(|_| subscription.is_active()) else { return Ok(()) };
+    let Some(block) = handler.downcast_ref::<Block>() else { return Ok(()) };
     let (channel, payload) = (ruby.str_from_slice(&message.channel), ruby.str_from_slice(&message.payload));
-    let called = value(ruby, block)?.funcall::<_, _, Value>(*CALL, (channel, payload));
+    let object = block.object.value(ruby);
+    let called = if block.takes_id {
+        let id = message.id.map(|id| id.to_string());
+        object.funcall::<_, _, Value>(*CALL, (channel, payload, id))
+    } else {
+        object.funcall::<_, _, Value>(*CALL, (channel, payload))
+    };
     log_exception(ruby, called, "a block of a subscription raised")
 }
 
@@ -93,6 +102,18 @@ fn log_exception(ruby: &Ruby, called: Result<Value, Error>, place: &str) -> Resu
     }
 }
 
+/// What is called with messages.
+struct Block {
+    object: Root,
+    /// It takes three arguments: the channel, the message and its id.
+    takes_id: bool,
+}
+
+/// The block of a subscription, for the core to keep.
+fn block(object: Value, takes_id: bool) -> Handler {
+    Arc::new(Block { object: Root::new(object), takes_id })
+}
+
 /// An object of the application, for the core to keep.
 fn handler(object: Value) -> Handler {
     Arc::new(Root::new(object))
@@ -113,6 +134,31 @@ fn bytes(string: RString) -> Bytes {
     Bytes::copy_from_slice(unsafe { string.as_slice() })
 }
 
+/// What a subscriber has seen last: nil for who asks for nothing of before, true for who wants all, or an id.
+fn last_seen(since: Value) -> Option<LastSeen> {
+    if !since.to_bool() {
+        return None;
+    }
+    let id = RString::from_value(since).and_then(|id| MessageId::parse(&bytes(id)));
+    Some(LastSeen::from(id))
+}
+
+/// Has a channel, or those of a pattern, keep so many messages, bytes, and seconds. False: the server has begun.
+fn remember(name: RString, is_pattern: bool, messages: usize, bytes: usize, seconds: f64) -> bool {
+    let age = Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX);
+    PROCESS.remember(topic(name, is_pattern), Bounds { messages, bytes, age }).is_ok()
+}
+
+/// A server begins, whose channels keep so many bytes together.
+fn begin(runtime: &Runtime, most_bytes: usize) {
+    PROCESS.begin(runtime.handle(), most_bytes);
+}
+
+/// Whether a text is an id of a message.
+fn is_id(text: RString) -> bool {
+    MessageId::parse(&bytes(text)).is_some()
+}
+
 fn attach(runtime: &Runtime) {
     PROCESS.attach(runtime.handle());
 }
@@ -130,8 +176,8 @@ fn inherit() {
 }
 
 /// Subscribes the process.
-fn subscribe(name: RString, is_pattern: bool, block: Value) {
-    PROCESS.subscribe(topic(name, is_pattern), handler(block));
+fn subscribe(name: RString, is_pattern: bool, object: Value, takes_id: bool, since: Value) {
+    PROCESS.subscribe(topic(name, is_pattern), block(object, takes_id), last_seen(since));
 }
 
 fn unsubscribe(name: RString) -> bool {
@@ -143,11 +189,14 @@ fn subscribe_connection(
     connection: Obj<Connection>,
     name: RString,
     is_pattern: bool,
-    block: Value,
+    (object, takes_id): (Value, bool),
     as_binary: bool,
+    since: Value,
 ) -> bool {
-    let delivery = if block.is_nil() { Delivery::Direct { as_binary } } else { Delivery::Block(handler(block)) };
-    connection.open_client().is_some_and(|client| client.subscribe(topic(name, is_pattern), delivery))
+    let delivery =
+        if object.is_nil() { Delivery::Direct { as_binary } } else { Delivery::Block(block(object, takes_id)) };
+    let (topic, last_seen) = (topic(name, is_pattern), last_seen(since));
+    connection.open_client().is_some_and(|client| client.subscribe(topic, delivery, last_seen))
 }
 
 /// Nil: it is closed.
@@ -247,13 +296,16 @@ const CALLS_A_JOB: usize = 32;
 
 pub(crate) fn init(ruby: &Ruby, base: RModule) -> Result<(), Error> {
     let module = base.define_module("PubSub")?;
+    module.define_singleton_method("native_remember", function!(remember, 5))?;
+    module.define_singleton_method("native_begin", function!(begin, 2))?;
+    module.define_singleton_method("native_id?", function!(is_id, 1))?;
     module.define_singleton_method("native_attach", function!(attach, 1))?;
     module.define_singleton_method("native_detach", function!(detach, 0))?;
     module.define_singleton_method("native_keep", function!(keep, 0))?;
     module.define_singleton_method("native_inherit", function!(inherit, 0))?;
-    module.define_singleton_method("native_subscribe", function!(subscribe, 3))?;
+    module.define_singleton_method("native_subscribe", function!(subscribe, 5))?;
     module.define_singleton_method("native_unsubscribe", function!(unsubscribe, 1))?;
-    module.define_singleton_method("native_subscribe_connection", function!(subscribe_connection, 5))?;
+    module.define_singleton_method("native_subscribe_connection", function!(subscribe_connection, 6))?;
     module.define_singleton_method("native_unsubscribe_connection", function!(unsubscribe_connection, 2))?;
     module.define_singleton_method("native_publish", function!(publish, 3))?;
     module.define_singleton_method("native_subscribers", function!(subscribers, 1))?;

@@ -7,26 +7,67 @@ module Iodine
       # Longest name of a channel, and longest message, in bytes.
       MAX_CHANNEL = (16 << 20) - 1
       MAX_MESSAGE = 64 << 20
+      # Settings: the default, and what else they may be. A new worker is told at once of all that channels keep (MiB),
+      # for which there has to be room (MiB).
+      SETTINGS = {
+        history_max: [16, 1..64],
+        cluster_max_pending: [128, 128..(1 << 20)],
+        cluster_timeout: [30, 1..86_400]
+      }.freeze
 
       # What `subscribe` was given.
       class Subscribing
         attr_reader :channel, :name, :handler
 
         def initialize(arguments, options, block)
-          @channel, options = split(arguments, options)
+          @channel, @options = split(arguments, options)
           @name = PubSub.channel_name(@channel)
-          @pattern = options[:match] == :redis
-          @binary = options[:as] == :binary
-          @handler = options[:handler] || block
-          return if @handler.nil? || @handler.respond_to?(:call)
-
-          raise ArgumentError, "a handler must have the method call, got #{@handler.inspect}"
+          @pattern = @options[:match] == :redis
+          @binary = @options[:as] == :binary
+          @handler = @options[:handler] || block
+          check
         end
 
         def pattern? = @pattern
         def binary? = @binary
 
+        # Whether the handler takes the id of a message, behind the channel and the message.
+        def takes_id?
+          return false unless @handler
+
+          callable = @handler.respond_to?(:parameters) ? @handler : @handler.method(:call)
+          callable.parameters.count { |kind, _| %i[req opt].include?(kind) } > 2
+        end
+
+        # The id of the last message that was seen, true for the wish to have all that is kept, or nil. Unless it was
+        # given, the block says what it is.
+        def since
+          return yield unless @options.key?(:since)
+
+          @options[:since] == :all || @options[:since]
+        end
+
         private
+
+        def check
+          unless @handler.nil? || @handler.respond_to?(:call)
+            raise ArgumentError, "a handler must have the method call, got #{@handler.inspect}"
+          end
+
+          check_choice(:match, :redis)
+          check_choice(:as, :text, :binary)
+          since = @options[:since]
+          return if !since || since == :all || since.is_a?(String)
+
+          raise TypeError, "since: is the id of a message or :all, got #{since.inspect}"
+        end
+
+        def check_choice(option, *choices)
+          given = @options[option]
+          return if !given || choices.include?(given)
+
+          raise ArgumentError, "#{option}: is one of #{choices.map(&:inspect).join(", ")}, got #{given.inspect}"
+        end
 
         def split(arguments, options)
           raise ArgumentError, "a channel, and options, are all there is to give" if arguments.size > 2
@@ -108,6 +149,29 @@ module Iodine
           engine
         end
 
+        # Has a topic keep messages.
+        def remember(channel, match, messages, bytes, age)
+          positive(Integer, messages: messages, bytes: bytes)
+          positive(Numeric, age: age)
+          unless match.nil? || match == :redis
+            raise ArgumentError, "match: is :redis for a pattern, got #{match.inspect}"
+          end
+
+          return if native_remember(channel_name(channel), match == :redis, messages, bytes, age.to_f)
+
+          raise "Iodine::PubSub.remember has to come before the start, and before the workers are forked"
+        end
+
+        # A server begins, in this process or in the one that it was forked from.
+        def begin(reactor)
+          native_begin(reactor, setting(:history_max) << 20)
+        end
+
+        # Bytes that may wait for another process of the cluster, and seconds for which it may take nothing.
+        def link_limits
+          [setting(:cluster_max_pending) << 20, setting(:cluster_timeout).to_f]
+        end
+
         # From now on +reactor+ delivers what is published, and what was published before.
         def attach(reactor) = native_attach(reactor)
 
@@ -129,6 +193,24 @@ module Iodine
         end
 
         private
+
+        # From DEFAULT_SETTINGS; nil and 0 are the default.
+        def setting(name)
+          default, range = SETTINGS.fetch(name)
+          given = Iodine::DEFAULT_SETTINGS[name]
+          return default if [nil, 0].include?(given)
+          return given if given.is_a?(Integer) && range.cover?(given)
+
+          raise ArgumentError, "#{name} must be an integer from #{range.begin} to #{range.end}, got #{given.inspect}"
+        end
+
+        def positive(type, **numbers)
+          numbers.each do |name, number|
+            next if number.is_a?(type) && number.positive?
+
+            raise ArgumentError, "#{name}: must be a positive number, got #{number.inspect}"
+          end
+        end
 
         def attachment(engine)
           engine.is_a?(Iodine::PubSub::Redis) ? RedisClients.attachment(engine) : Attachment.new(engine)

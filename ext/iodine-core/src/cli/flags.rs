@@ -257,6 +257,14 @@ pub(super) static FLAGS: &[Flag] = &[
         "Publish and subscribe through this Redis server\n[default: none] [env: IODINE_REDIS_URL]",
     ),
     number(REDIS, "SECONDS", SECONDS, &["redis-ping", "rp"], "Ping after so long without traffic [default: 300]"),
+    number(
+        REDIS,
+        "SECONDS",
+        SECONDS,
+        &["redis-timeout"],
+        "Connect again when an answer takes longer\n[default: as the ping, at most 10]",
+    ),
+    number(REDIS, "MIB", MEBIBYTES, &["redis-max-pending"], "What may wait while Redis is away\n[default: 16]"),
     Flag {
         names: &["metrics"],
         kind: Kind::Place("ADDRESS", "9394"),
@@ -303,6 +311,13 @@ pub(super) static FLAGS: &[Flag] = &[
         "PATH",
         &["pubsub-socket"],
         "Unix socket at which processes that are no servers may\npublish [default: none]",
+    ),
+    number(
+        MISC,
+        "MIB",
+        (0, 64),
+        &["history-max"],
+        "What channels keep together for subscribers who come\nback [default: 16]",
     ),
     text(MISC, "FILE", &["config", "C"], "Ruby file to load before the application\n[default: none]"),
     text(

@@ -81,6 +81,12 @@ pub struct Arguments {
     pub redis: Option<OsString>,
     /// Redis ping interval, seconds.
     pub redis_ping: Option<i64>,
+    /// Seconds that Redis may owe an answer.
+    pub redis_timeout: Option<i64>,
+    /// What may wait for Redis, MiB.
+    pub redis_pending: Option<i64>,
+    /// What all channels keep together, MiB.
+    pub history_max: Option<i64>,
     /// Path of the socket for publishers.
     pub pubsub_socket: Option<OsString>,
     /// Ruby file to load before the application.
@@ -199,6 +205,9 @@ impl From<Matches> for Arguments {
             tls_timeout: matches.number("tls-timeout"),
             redis: matches.text("redis"),
             redis_ping: matches.number("redis-ping"),
+            redis_timeout: matches.number("redis-timeout"),
+            redis_pending: matches.number("redis-max-pending"),
+            history_max: matches.number("history-max"),
             pubsub_socket: matches.text("pubsub-socket"),
             config: matches.text("config"),
             pid: matches.text("pid"),

@@ -43,7 +43,7 @@ fn every_flag_reaches_its_field() {
                  -r redis://h -rp 7 -C conf.rb -pid run/ -V 3 -warmup -reload --header-timeout 8 \
                  --body-timeout 9 --write-timeout 10 --shutdown-timeout 11 --tls-timeout 14 -metrics 9394 \
                  -hang-report 15 -hang-replace 16 -max-requests 17 -max-rss 18 -pubsub-socket p.sock \
-                 -boot-timeout 19 app.ru";
+                 -redis-timeout 19 -redis-max-pending 20 -history-max 21 -boot-timeout 22 app.ru";
     let expected = Arguments {
         filename: text("app.ru"),
         address: text("localhost"),
@@ -76,6 +76,9 @@ fn every_flag_reaches_its_field() {
         tls_timeout: Some(14),
         redis: text("redis://h"),
         redis_ping: Some(7),
+        redis_timeout: Some(19),
+        redis_pending: Some(20),
+        history_max: Some(21),
         pubsub_socket: text("p.sock"),
         config: text("conf.rb"),
         pid: text("run/"),
@@ -83,7 +86,7 @@ fn every_flag_reaches_its_field() {
         warmup: true,
         reload: true,
         metrics: text("9394"),
-        boot_timeout: Some(19),
+        boot_timeout: Some(22),
         hang_report: Some(15),
         hang_replace: Some(16),
         max_requests: Some(17),

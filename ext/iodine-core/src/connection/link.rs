@@ -1,7 +1,5 @@
 //! The connection of a worker and its master, at either end of it.
 
-use std::time::Duration;
-
 use bytes::Bytes;
 use iodine_proto::cluster::{FrameReader, Frames};
 
@@ -10,28 +8,27 @@ use crate::net::write_queue::WriteQueue;
 use crate::reactor::ConnectionId;
 use crate::settings::WriteLimits;
 
-/// Bytes of packets that may wait for the other process; those on top are dropped.
-const MOST_WAITING: usize = 128 << 20;
-/// The other process may take nothing for so long; then it is cut off.
-const PATIENCE: Duration = Duration::from_secs(30);
 /// Bytes of frames in the write queue, at most: what comes later can still overtake the others.
 const IN_WRITING: usize = 128 << 10;
 
 pub(crate) struct Link {
     reader: FrameReader,
     frames: Frames,
+    /// Bytes of packets that may wait for the other process, beyond which others are dropped; and for how long that one
+    /// may take nothing, after which it is cut off.
+    limits: WriteLimits,
     dropped: u64,
     finished: bool,
 }
 
 impl Link {
-    pub(super) fn new() -> Self {
-        Self { reader: FrameReader::default(), frames: Frames::default(), dropped: 0, finished: false }
+    pub(super) fn new(limits: WriteLimits) -> Self {
+        Self { reader: FrameReader::default(), frames: Frames::default(), limits, dropped: 0, finished: false }
     }
 
-    /// Queues a packet behind those of its lane. `Some`: there was no room, as so many times before.
+    /// Queues a packet behind those of its lane; whatever its size when none waits. `Some`: there was no room, as so many times before.
     pub(super) fn send(&mut self, lane: &[u8], packet: Bytes) -> Option<u64> {
-        if !self.frames.is_empty() && self.frames.bytes() + packet.len() > MOST_WAITING {
+        if !self.frames.is_empty() && self.frames.bytes() + packet.len() > self.limits.max_pending {
             self.dropped += 1;
             return Some(self.dropped);
         }
@@ -73,30 +70,38 @@ impl Link {
         !out.is_empty()
     }
 
-    pub(super) fn writes() -> WriteLimits {
-        WriteLimits { max_pending: usize::MAX, timeout: PATIENCE }
+    /// What waits is bounded before it is written.
+    pub(super) fn writes(&self) -> WriteLimits {
+        WriteLimits { max_pending: usize::MAX, ..self.limits }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
-    #[test]
-    fn packets_beyond_the_bound_are_dropped_and_counted() {
-        let half = Bytes::from(vec![0; MOST_WAITING / 2]);
-        let mut link = Link::new();
-        assert_eq!(link.send(b"a", half.clone()), None);
-        let rest = MOST_WAITING - link.frames.bytes();
-        assert_eq!(link.send(b"b", half.slice(..rest)), None, "up to the bound");
-        assert_eq!(link.send(b"b", half.slice(..1)), Some(1));
-        assert_eq!(link.send(b"c", half.slice(..1)), Some(2));
+    const BOUND: usize = 1000;
+
+    fn link() -> Link {
+        Link::new(WriteLimits { max_pending: BOUND, timeout: Duration::from_secs(1) })
+    }
+
+    fn packet(size: usize) -> Bytes {
+        vec![0; size].into()
     }
 
     #[test]
-    fn a_packet_that_is_larger_than_the_bound_goes_alone() {
-        let mut link = Link::new();
-        assert_eq!(link.send(b"a", Bytes::from(vec![0; MOST_WAITING + 1])), None);
-        assert_eq!(link.send(b"a", Bytes::from_static(b"x")), Some(1));
+    fn packets_beyond_the_bound_are_dropped_and_counted() {
+        for (size, expected) in [(BOUND - 1, None), (BOUND, None), (BOUND + 1, Some(1))] {
+            let mut link = link();
+            assert_eq!(link.send(b"a", packet(1)), None);
+            assert_eq!(link.send(b"a", packet(size - 1)), expected, "{size}");
+        }
+        let mut link = link();
+        assert_eq!(link.send(b"a", packet(BOUND + 1)), None, "one passes whatever its size");
+        assert_eq!(link.send(b"b", packet(1)), Some(1));
+        assert_eq!(link.send(b"b", packet(1)), Some(2));
     }
 }

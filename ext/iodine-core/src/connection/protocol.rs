@@ -52,8 +52,8 @@ impl Protocol {
     }
 
     /// The link to another process of the cluster.
-    pub(crate) fn link() -> Self {
-        Self::Link(Box::new(Link::new()))
+    pub(crate) fn link(limits: WriteLimits) -> Self {
+        Self::Link(Box::new(Link::new(limits)))
     }
 
     /// HTTP, unless that has ended.
@@ -218,7 +218,7 @@ impl Protocol {
             Self::Raw(raw) => raw.live.writes(),
             Self::Bridge(bridge) => bridge.writes(),
             Self::Opening(opening) => opening.live.writes(),
-            Self::Link(_) => Link::writes(),
+            Self::Link(link) => link.writes(),
         }
     }
 }

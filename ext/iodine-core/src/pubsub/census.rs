@@ -48,10 +48,12 @@ impl Census {
         let mut out = BytesMut::new();
         match self {
             Self::Subscribers(name) => out.put_u64(presence.count(&Topic::channel(name)) as u64),
-            Self::Channels => presence.topics().filter(|topic| !topic.is_pattern).for_each(|topic| {
-                out.put_u32(topic.name.len() as u32);
-                out.extend_from_slice(&topic.name);
-            }),
+            Self::Channels => {
+                presence.topics().filter(|topic| !topic.is_pattern && presence.count(topic) > 0).for_each(|topic| {
+                    out.put_u32(topic.name.len() as u32);
+                    out.extend_from_slice(&topic.name);
+                })
+            }
         }
         out.freeze()
     }
@@ -86,6 +88,7 @@ mod tests {
         presence.set(Topic::channel("news"), Place::Here, 3);
         presence.set(Topic::channel(""), Place::Here, 1);
         presence.set(Topic::pattern("n*"), Place::Here, 1);
+        presence.set(Topic::channel("kept"), Place::Kept, 1);
         assert_eq!(number(ask(&Census::Subscribers("news".into()), &presence)), 3);
         assert_eq!(number(ask(&Census::Subscribers("n*".into()), &presence)), 0);
         let mut channels = names(ask(&Census::Channels, &presence));

@@ -5,10 +5,10 @@ use iodine_proto::cluster::{self, Filter, Reach};
 use iodine_proto::sse::encode_event;
 use iodine_proto::websocket::{Kind, Publication};
 
-use super::Stamp;
+use super::{MessageId, Stamp};
 
 /// A message on its way to the subscribers of a channel.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Message {
     /// The name of the channel.
     pub channel: Bytes,
@@ -18,6 +18,8 @@ pub struct Message {
     pub filter: Filter,
     /// When it was published.
     pub published: Stamp,
+    /// That of a message which is kept.
+    pub id: Option<MessageId>,
 }
 
 impl Message {
@@ -28,18 +30,23 @@ impl Message {
 
     /// A message that is published now, for some of the subscriptions that its channel matches.
     pub fn filtered(channel: Bytes, payload: Bytes, filter: Filter) -> Self {
-        Self { channel, payload, filter, published: Stamp::now() }
+        Self { channel, payload, filter, published: Stamp::now(), id: None }
     }
 
     pub(crate) fn packet(&self, reach: Reach) -> cluster::Publication {
         cluster::Publication {
             reach,
             filter: self.filter.clone(),
-            id: 0,
+            id: self.number(),
             published: self.published.0,
             channel: self.channel.clone(),
             payload: self.payload.clone(),
         }
+    }
+
+    /// Its number in the history, zero for none.
+    pub(crate) fn number(&self) -> u64 {
+        self.id.map_or(0, |id| id.number)
     }
 
     /// Bytes it takes in a queue.
@@ -55,6 +62,7 @@ impl From<cluster::Publication> for Message {
             payload: publication.payload,
             filter: publication.filter,
             published: Stamp(publication.published),
+            id: None,
         }
     }
 }
@@ -91,11 +99,12 @@ impl<'m> Encodings<'m> {
 
     /// An event of an event stream.
     pub(crate) fn event(&mut self) -> Bytes {
-        let payload = &self.message.payload;
+        let Message { payload, id, .. } = self.message;
         let encode = || {
             let mut out = Vec::with_capacity(payload.len() + 16);
-            // Only names and ids can be wrong.
-            let _ = encode_event(payload, None, None, None, &mut out);
+            let id = id.map(|id| id.to_string());
+            // Only names, and ids of another form, can be wrong.
+            let _ = encode_event(payload, None, id.as_deref().map(str::as_bytes), None, &mut out);
             out.into()
         };
         self.event.get_or_insert_with(encode).clone()
@@ -125,5 +134,12 @@ mod tests {
         assert_eq!(frame.as_ptr(), encodings.frame(false).plain().as_ptr());
         assert_eq!(&encodings.event()[..], b"data: text\r\n\r\n");
         assert_eq!(encodings.event().as_ptr(), encodings.event().as_ptr());
+    }
+
+    #[test]
+    fn the_event_of_a_message_that_is_kept_has_its_id() {
+        let id = Some(MessageId { epoch: 1, number: 20 });
+        let message = Message { id, ..Message::new("a".into(), "text".into()) };
+        assert_eq!(&Encodings::new(&message).event()[..], b"id: 00000001-20\r\ndata: text\r\n\r\n");
     }
 }

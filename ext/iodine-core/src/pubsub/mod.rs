@@ -11,26 +11,34 @@
 //! Who subscribes and publishes are threads of the application; all that they want goes to the reactor as commands, in
 //! order. The reactor alone has the [`Registry`], so nothing of this takes a lock while a message is given to thousands.
 //!
+//! Channels may keep their messages (`history.rs`), for subscribers who come back and say what they have seen. The master
+//! numbers these messages, and every process keeps the same ones; so a worker answers from its own memory.
+//!
 //! A message carries the time at which it was published, and a subscription that of its beginning, by a clock that all
 //! processes of the machine share. A subscriber is never given what was published before it subscribed, whatever way
 //! the message took.
 
 pub mod census;
 pub mod engine;
+pub mod history;
 mod inbox;
 mod message;
+mod message_id;
 pub(crate) mod presence;
 mod process;
 pub mod redis;
 pub mod registry;
+pub(crate) mod rules;
 mod subscription;
 mod topic;
 
 pub use engine::{Answer, Change, Engine};
 pub use inbox::Inbox;
 pub use message::Message;
+pub use message_id::{LastSeen, MessageId};
 pub use process::Process;
-pub use registry::Registry;
+pub use registry::{Registry, Start};
+pub use rules::{Bounds, Rules};
 pub use subscription::{Delivery, Handler, Subscription};
 pub use topic::Topic;
 
@@ -45,6 +53,7 @@ use bytes::Bytes;
 
 use crate::client::Client;
 use crate::reactor::ConnectionId;
+use crate::settings::WriteLimits;
 
 /// Which processes of the cluster a message is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,6 +90,8 @@ impl Stamp {
 
 /// What the reactor is asked to do.
 pub(crate) enum Request {
+    /// Channels keep messages. Before all else.
+    Remember(Arc<Rules>),
     /// A block of the process.
     Subscribe(Arc<Subscription>),
     SubscribeClient(Arc<Subscription>, Client),
@@ -94,7 +105,7 @@ pub(crate) enum Request {
     /// The engine is told of all topics again.
     Reset(Arc<dyn Engine>),
     /// This process has this end of the link to another one.
-    Join(End, UnixStream),
+    Join(End, UnixStream, WriteLimits),
     /// An engine of the master's has the next number.
     AddEngine(Arc<dyn Engine>),
     /// Has the engine of this number publish.

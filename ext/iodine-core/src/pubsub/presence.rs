@@ -18,6 +18,8 @@ pub(crate) struct Presence {
 pub(crate) enum Place {
     Here,
     There(ConnectionId),
+    /// Messages are kept here, whether or not somebody is subscribed.
+    Kept,
 }
 
 impl Presence {
@@ -49,14 +51,15 @@ impl Presence {
         lost
     }
 
-    /// All topics that have subscribers.
+    /// All topics that have subscribers, or keep messages.
     pub(crate) fn topics(&self) -> impl Iterator<Item = &Topic> {
         self.topics.keys()
     }
 
     /// Subscribers of a topic, in all places.
     pub(crate) fn count(&self, topic: &Topic) -> usize {
-        self.topics.get(topic).map_or(0, |places| places.iter().map(|(_, count)| count).sum())
+        let places = self.topics.get(topic).map_or(&[][..], Vec::as_slice);
+        places.iter().filter(|(place, _)| *place != Place::Kept).map(|(_, count)| count).sum()
     }
 }
 
@@ -76,6 +79,16 @@ mod tests {
         assert_eq!(presence.set(topic.clone(), there, 0), Some(Change::Lost(topic.clone())));
         assert_eq!(presence.set(topic.clone(), there, 0), None);
         assert_eq!((presence.count(&topic), presence.topics().count()), (0, 0));
+    }
+
+    #[test]
+    fn a_topic_that_keeps_messages_is_there_without_subscribers() {
+        let (mut presence, topic) = (Presence::default(), Topic::channel("a"));
+        assert_eq!(presence.set(topic.clone(), Place::Kept, 1), Some(Change::Gained(topic.clone())));
+        assert_eq!((presence.count(&topic), presence.topics().count()), (0, 1));
+        assert_eq!(presence.set(topic.clone(), Place::Here, 2), None);
+        assert_eq!(presence.count(&topic), 2);
+        assert_eq!(presence.set(topic.clone(), Place::Here, 0), None);
     }
 
     #[test]

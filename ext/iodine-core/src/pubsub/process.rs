@@ -6,8 +6,12 @@ use bytes::Bytes;
 use iodine_proto::cluster::Filter;
 
 use super::census::{self, Census};
-use super::{Answer, Engine, Handler, Message, Request, Scope, Subscription, Subscriptions, Topic};
+use super::{
+    Answer, Bounds, Engine, Handler, LastSeen, Message, Request, Rules, Scope, Subscription, Subscriptions, Topic,
+    is_worth_a_line,
+};
 use crate::handle::Handle;
+use crate::random;
 
 /// Messages that wait for the start, and their bytes.
 const MOST_WAITING: usize = 1024;
@@ -28,11 +32,47 @@ struct State {
     numbered: Vec<Arc<dyn Engine>>,
     waiting: Vec<Request>,
     waiting_bytes: usize,
+    /// Messages that found no room there.
+    dropped: u64,
     /// What processes to be forked begin with.
     kept: Vec<Arc<Subscription>>,
+    rules: Rules,
+    /// The rules are those of a server by now.
+    has_begun: bool,
 }
 
+/// The server has begun, and its rules are fixed.
+#[derive(Debug)]
+pub struct HasBegun;
+
 impl Process {
+    /// Has a channel, or all channels of a pattern, keep messages.
+    ///
+    /// # Errors
+    /// [`HasBegun`]: all processes of a cluster have to have the same rules.
+    pub fn remember(&self, topic: Topic, bounds: Bounds) -> Result<(), HasBegun> {
+        let mut state = self.state();
+        if state.has_begun {
+            return Err(HasBegun);
+        }
+        state.rules.add(topic, bounds);
+        Ok(())
+    }
+
+    /// A server begins, of which this is the reactor, or that of the master. All channels together keep `most_bytes`. To
+    /// be called before the fork, and in each forked process before its reactor runs.
+    pub fn begin(&self, handle: &Handle, most_bytes: usize) {
+        let mut state = self.state();
+        state.has_begun = true;
+        state.rules.most_bytes = most_bytes;
+        if state.rules.epoch == 0 {
+            state.rules.epoch = u32::from_ne_bytes(random::bytes()).max(1);
+        }
+        if !state.rules.is_empty() {
+            handle.request(Request::Remember(Arc::new(state.rules.clone())));
+        }
+    }
+
     /// Serves by this reactor from now on, with all that was asked for before.
     pub fn attach(&self, handle: &Handle) {
         let mut state = self.state();
@@ -46,7 +86,10 @@ impl Process {
 
     /// There is no reactor any more.
     pub fn detach(&self) {
-        self.state().handle = None;
+        let mut state = self.state();
+        state.handle = None;
+        state.has_begun = false;
+        state.rules.epoch = 0;
     }
 
     /// Remembers the subscriptions of now for processes to be forked.
@@ -59,16 +102,18 @@ impl Process {
     pub fn inherit(&self) {
         let mut state = self.state();
         let kept = std::mem::take(&mut state.kept);
-        *state = State::default();
+        let rules = std::mem::take(&mut state.rules);
+        *state = State { rules, has_begun: true, ..State::default() };
         for subscription in kept.iter().filter_map(|one| one.inherited()) {
             // Subscriptions of a process are never closed.
             let _ = state.subscriptions.add(&subscription);
         }
     }
 
-    /// Has `handler` called with all messages of a topic. It takes the place of the one before for the same topic.
-    pub fn subscribe(&self, topic: Topic, handler: Handler) {
-        let subscription = Subscription::of_process(topic, handler);
+    /// Has `handler` called with all messages of a topic, and with those that were kept since `last_seen`. It takes the
+    /// place of the one before for the same topic.
+    pub fn subscribe(&self, topic: Topic, handler: Handler, last_seen: Option<LastSeen>) {
+        let subscription = Subscription::of_process(topic, handler, last_seen);
         let mut state = self.state();
         if let Ok(Some(before)) = state.subscriptions.add(&subscription) {
             state.request(Request::Unsubscribe(before));
@@ -176,12 +221,71 @@ impl State {
             return self.request(request);
         }
         if self.waiting.len() >= MOST_WAITING || self.waiting_bytes + bytes > MOST_WAITING_BYTES {
-            return log::warn!(
-                "a message is dropped: the server does not run, and {} messages wait for its start",
-                self.waiting.len()
-            );
+            self.dropped += 1;
+            if is_worth_a_line(self.dropped) {
+                let (dropped, waiting) = (self.dropped, self.waiting.len());
+                log::warn!(
+                    "the server does not run, and {waiting} messages wait for its start: {dropped} were dropped"
+                );
+            }
+            return;
         }
         self.waiting_bytes += bytes;
         self.waiting.push(request);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::handle::Command;
+    use crate::reactor::Reactor;
+
+    /// What a reactor is asked for at the start.
+    fn at_the_start(process: &Process) -> usize {
+        let handle = Reactor::new(Arc::default()).unwrap().handle();
+        process.attach(&handle);
+        let mut commands: Vec<Command> = Vec::new();
+        handle.receive(&mut commands);
+        commands.len()
+    }
+
+    #[test]
+    fn so_many_messages_wait_for_the_start() {
+        for (published, expected) in [(MOST_WAITING - 1, 0), (MOST_WAITING, 0), (MOST_WAITING + 1, 1)] {
+            let process = Process::default();
+            (0..published).for_each(|_| process.publish(Scope::Cluster, "a".into(), "b".into()));
+            assert_eq!(process.state().dropped, expected, "{published}");
+            assert_eq!(at_the_start(&process), published.min(MOST_WAITING));
+        }
+    }
+
+    #[test]
+    fn so_many_bytes_wait_for_the_start() {
+        for (more, expected) in [(0, 1), (1, 0)] {
+            let process = Process::default();
+            process.publish(Scope::Cluster, "a".into(), vec![0; MOST_WAITING_BYTES / 2].into());
+            process.publish(Scope::Cluster, "a".into(), vec![0; MOST_WAITING_BYTES / 2 - 2 + more].into());
+            assert_eq!(at_the_start(&process), 1 + expected, "{more} too many");
+        }
+    }
+
+    #[test]
+    fn rules_are_fixed_from_the_start_on() {
+        let process = Process::default();
+        let bounds = Bounds { messages: 1, bytes: 1, age: std::time::Duration::from_secs(1) };
+        let handle = Reactor::new(Arc::default()).unwrap().handle();
+        assert!(process.remember(Topic::channel("a"), bounds).is_ok());
+        process.begin(&handle, 1);
+        let epoch = process.state().rules.epoch;
+        assert!(process.remember(Topic::channel("b"), bounds).is_err());
+        process.inherit();
+        process.begin(&handle, 1);
+        assert_eq!(process.state().rules.epoch, epoch, "a worker has that of its master");
+        assert!(process.remember(Topic::channel("b"), bounds).is_err());
+        process.detach();
+        assert!(process.remember(Topic::channel("b"), bounds).is_ok());
+        process.begin(&handle, 1);
+        assert_ne!(process.state().rules.epoch, epoch, "another server, whose numbers begin anew");
     }
 }

@@ -7,7 +7,7 @@ use iodine_proto::cluster::Filter;
 use iodine_proto::glob::Glob;
 use slab::Slab;
 
-use super::{Stamp, Topic};
+use super::{Message, Stamp, Topic};
 
 /// Subscribers by their topics. Whatever their number, to add one, to remove one and to find those of a channel takes
 /// the same time; only each pattern adds to the last.
@@ -22,10 +22,28 @@ pub struct Registry<T> {
 /// One subscriber of a topic.
 pub struct Subscriber<T> {
     id: u64,
-    /// What was published before is not for it.
-    pub since: Stamp,
+    /// With what it begins.
+    pub start: Start,
     /// Who it is.
     pub target: T,
+}
+
+/// The first message that a subscriber is given.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Start {
+    /// What was published before is not for it.
+    pub since: Stamp,
+    /// Of the messages that are kept it has those up to this number already, and gets all others.
+    pub after: Option<u64>,
+}
+
+impl Start {
+    pub(crate) fn admits(self, message: &Message) -> bool {
+        match (message.id, self.after) {
+            (Some(id), Some(after)) => id.number > after,
+            _ => message.published >= self.since,
+        }
+    }
 }
 
 struct Entry<T> {
@@ -50,11 +68,11 @@ impl<T> Default for Registry<T> {
 
 impl<T> Registry<T> {
     /// Adds a subscriber, whose id must be a new one.
-    pub fn subscribe(&mut self, topic: &Topic, id: u64, since: Stamp, target: T) {
+    pub fn subscribe(&mut self, topic: &Topic, id: u64, start: Start, target: T) {
         let index = self.find_or_add(topic);
         let subscribers = &mut self.topics[index].subscribers;
         self.places.insert(id, Place { topic: index, at: subscribers.len() });
-        subscribers.push(Subscriber { id, since, target });
+        subscribers.push(Subscriber { id, start, target });
     }
 
     /// Removes a subscriber. False: there is none of this id.
@@ -136,11 +154,11 @@ mod tests {
     #[test]
     fn finds_the_subscribers_of_a_channel_and_of_its_patterns() {
         let mut registry = Registry::default();
-        registry.subscribe(&Topic::channel("news"), 1, Stamp(0), "one");
-        registry.subscribe(&Topic::channel("news"), 2, Stamp(0), "two");
-        registry.subscribe(&Topic::pattern("n*"), 3, Stamp(0), "pattern");
-        registry.subscribe(&Topic::channel("n*"), 4, Stamp(0), "same name");
-        registry.subscribe(&Topic::channel(""), 5, Stamp(0), "empty");
+        registry.subscribe(&Topic::channel("news"), 1, Start::default(), "one");
+        registry.subscribe(&Topic::channel("news"), 2, Start::default(), "two");
+        registry.subscribe(&Topic::pattern("n*"), 3, Start::default(), "pattern");
+        registry.subscribe(&Topic::channel("n*"), 4, Start::default(), "same name");
+        registry.subscribe(&Topic::channel(""), 5, Start::default(), "empty");
         assert_eq!(receivers(&registry, "news"), ["one", "pattern", "two"]);
         assert_eq!(receivers(&registry, "n*"), ["pattern", "same name"]);
         assert_eq!(receivers(&registry, ""), ["empty"]);
@@ -155,9 +173,14 @@ mod tests {
     fn forgets_those_who_leave_and_topics_without_subscribers() {
         let mut registry = Registry::default();
         for id in 0..4 {
-            registry.subscribe(&Topic::channel("a"), id, Stamp(0), ["zero", "one", "two", "three"][id as usize]);
+            registry.subscribe(
+                &Topic::channel("a"),
+                id,
+                Start::default(),
+                ["zero", "one", "two", "three"][id as usize],
+            );
         }
-        registry.subscribe(&Topic::pattern("*"), 9, Stamp(0), "pattern");
+        registry.subscribe(&Topic::pattern("*"), 9, Start::default(), "pattern");
         assert!(registry.unsubscribe(1) && registry.unsubscribe(3) && registry.unsubscribe(9));
         assert!(!registry.unsubscribe(1), "it is gone already");
         assert_eq!(receivers(&registry, "a"), ["two", "zero"]);
@@ -165,5 +188,22 @@ mod tests {
         assert_eq!(receivers(&registry, "a"), [""; 0]);
         assert!(registry.topics.is_empty() && registry.places.is_empty());
         assert!(registry.channels.is_empty() && registry.patterns.is_empty());
+    }
+
+    #[test]
+    fn begins_with_what_was_published_since_or_with_what_was_not_seen() {
+        let numbered = |number| Some(crate::pubsub::MessageId { epoch: 1, number });
+        let message = |published, id| Message { published: Stamp(published), id, ..Message::new("".into(), "".into()) };
+        let (fresh, back) = (Start { since: Stamp(5), after: None }, Start { since: Stamp(5), after: Some(7) });
+        let table = [
+            (message(4, None), false, false),
+            (message(5, None), true, true),
+            (message(4, numbered(8)), false, true),
+            (message(9, numbered(8)), true, true),
+            (message(9, numbered(7)), true, false),
+        ];
+        for (message, for_fresh, for_back) in table {
+            assert_eq!((fresh.admits(&message), back.admits(&message)), (for_fresh, for_back), "{message:?}");
+        }
     }
 }

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use bytes::Bytes;
 
 use super::inbox::{Pushed, is_worth_a_line};
-use super::{Inbox, Message, Stamp, Topic};
+use super::{Inbox, LastSeen, Message, Stamp, Topic};
 use crate::jobs::Job;
 use crate::reactor::ConnectionId;
 
@@ -32,6 +32,8 @@ pub struct Subscription {
     id: u64,
     topic: Topic,
     since: Stamp,
+    /// `None`: it gets nothing of before.
+    last_seen: Option<LastSeen>,
     owner: Owner,
     active: AtomicBool,
     /// Its connection has ended, and with it all that was asked for it.
@@ -44,6 +46,7 @@ enum Owner {
 }
 
 /// Where the reactor sends messages.
+#[derive(Clone)]
 pub(crate) enum Target {
     Direct { connection: ConnectionId, as_binary: bool },
     Client(ConnectionId, Arc<Subscription>),
@@ -51,26 +54,26 @@ pub(crate) enum Target {
 }
 
 impl Subscription {
-    pub(crate) fn of_client(topic: Topic, delivery: Delivery) -> Arc<Self> {
-        Self::new(topic, Stamp::now(), Owner::Client(delivery))
+    pub(crate) fn of_client(topic: Topic, delivery: Delivery, last_seen: Option<LastSeen>) -> Arc<Self> {
+        Self::new(topic, Stamp::now(), last_seen, Owner::Client(delivery))
     }
 
-    pub(crate) fn of_process(topic: Topic, handler: Handler) -> Arc<Self> {
-        Self::new(topic, Stamp::now(), Owner::Process(handler, Inbox::default()))
+    pub(crate) fn of_process(topic: Topic, handler: Handler, last_seen: Option<LastSeen>) -> Arc<Self> {
+        Self::new(topic, Stamp::now(), last_seen, Owner::Process(handler, Inbox::default()))
     }
 
     /// The same subscription of a process that was forked. Only for one of a process.
     pub(crate) fn inherited(&self) -> Option<Arc<Self>> {
         let Owner::Process(handler, _) = &self.owner else { return None };
         let owner = Owner::Process(Arc::clone(handler), Inbox::default());
-        Some(Self::new(self.topic.clone(), self.since, owner))
+        Some(Self::new(self.topic.clone(), self.since, self.last_seen, owner))
     }
 
-    fn new(topic: Topic, since: Stamp, owner: Owner) -> Arc<Self> {
+    fn new(topic: Topic, since: Stamp, last_seen: Option<LastSeen>, owner: Owner) -> Arc<Self> {
         static ID: AtomicU64 = AtomicU64::new(0);
         let id = ID.fetch_add(1, Ordering::Relaxed);
         let (active, abandoned) = (AtomicBool::new(true), AtomicBool::new(false));
-        Arc::new(Self { id, topic, since, owner, active, abandoned })
+        Arc::new(Self { id, topic, since, last_seen, owner, active, abandoned })
     }
 
     /// What the application wants to be called.
@@ -104,6 +107,11 @@ impl Subscription {
 
     pub(crate) fn since(&self) -> Stamp {
         self.since
+    }
+
+    /// The last message that its owner has seen, when it wants those that came after.
+    pub(crate) fn last_seen(&self) -> Option<LastSeen> {
+        self.last_seen
     }
 
     /// Where its messages go, when it is that of the client of a connection.

@@ -6,6 +6,7 @@
 mod accept;
 mod dials;
 pub mod leader;
+mod memory;
 mod publish;
 pub(crate) mod timer;
 

@@ -9,11 +9,13 @@ use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use iodine_proto::cluster::{Packet, Reach};
+use iodine_proto::cluster::{Packet, Publication, Reach};
+use slab::Slab;
 
-use super::{Reactor, find, list};
+use super::memory::Memory;
+use super::{Reactor, Turn, find, list};
 use crate::client::{Client, Event};
-use crate::connection::Protocol;
+use crate::connection::{Connection, Protocol};
 use crate::jobs::Job;
 use crate::metrics::Count;
 use crate::net::socket::Socket;
@@ -22,8 +24,9 @@ use crate::pubsub::census::{self, Census};
 use crate::pubsub::presence::{Place, Presence};
 use crate::pubsub::registry::Subscriber;
 use crate::pubsub::{
-    Answer, Change, Encodings, End, Engine, Message, Registry, Request, Scope, Subscription, Target, Topic,
+    Answer, Change, Encodings, End, Engine, Message, Registry, Request, Scope, Start, Subscription, Target, Topic,
 };
+use crate::settings::WriteLimits;
 
 /// What a reactor knows of subscriptions.
 #[derive(Default)]
@@ -38,6 +41,8 @@ pub(super) struct Hub {
     /// Messages of this turn for engines, which are told of the changes before.
     outgoing: Vec<(Arc<dyn Engine>, Arc<Message>)>,
     cluster: Cluster,
+    /// `None`: no channel keeps messages.
+    pub(super) memory: Option<Memory>,
     /// Questions to the master that wait for their answers.
     questions: HashMap<u64, Answer>,
     last_question: u64,
@@ -64,22 +69,13 @@ impl Hub {
         }
     }
 
-    fn subscribe(&mut self, subscription: &Subscription, target: Target) {
-        let topic = subscription.topic();
-        self.registry.subscribe(topic, subscription.id(), subscription.since(), target);
+    pub(super) fn subscribe(&mut self, subscription: &Subscription, after: Option<u64>, target: Target) {
+        let (topic, since) = (subscription.topic(), subscription.since());
+        self.registry.subscribe(topic, subscription.id(), Start { since, after }, target);
         self.changed.insert(topic.clone());
     }
 
-    /// A client may have left before its wish has come, and may never have had a connection.
-    fn subscribe_client(&mut self, subscription: &Arc<Subscription>, client: &Client) {
-        if let Some(connection) = client.connection()
-            && !subscription.is_abandoned()
-        {
-            self.subscribe(subscription, subscription.target(connection));
-        }
-    }
-
-    fn unsubscribe(&mut self, subscription: &Subscription) {
+    pub(super) fn unsubscribe(&mut self, subscription: &Subscription) {
         if self.registry.unsubscribe(subscription.id()) {
             self.changed.insert(subscription.topic().clone());
         }
@@ -97,10 +93,11 @@ impl Hub {
 impl Reactor {
     pub(super) fn carry_out_request(&mut self, request: Request) {
         match request {
+            Request::Remember(rules) => self.remember(rules),
             Request::Subscribe(subscription) => {
-                self.hub.subscribe(&subscription, Target::Process(Arc::clone(&subscription)));
+                self.subscribe(&subscription, Target::Process(Arc::clone(&subscription)));
             }
-            Request::SubscribeClient(subscription, client) => self.hub.subscribe_client(&subscription, &client),
+            Request::SubscribeClient(subscription, client) => self.subscribe_client(&subscription, &client),
             Request::Unsubscribe(subscription) => self.hub.unsubscribe(&subscription),
             Request::Publish(scope, message) => self.publish(scope, &message),
             Request::PublishThrough(engine, message) => self.hub.outgoing.push((engine, message)),
@@ -113,7 +110,7 @@ impl Reactor {
                 engine.detached(&self.hub.presence.topics().cloned().collect());
             }
             Request::Reset(engine) => self.tell_all(&*engine),
-            Request::Join(end, socket) => self.join(end, socket),
+            Request::Join(end, socket, limits) => self.join(end, socket, limits),
             Request::AddEngine(engine) => self.hub.numbered.push(engine),
             Request::Relay(engine, channel, payload) => self.relay(engine, channel, payload),
             Request::Call(engine, body, answer) => self.call(engine, body, answer),
@@ -121,7 +118,19 @@ impl Reactor {
         }
     }
 
+    /// A client may have left before its wish has come, and may never have had a connection.
+    fn subscribe_client(&mut self, subscription: &Arc<Subscription>, client: &Client) {
+        if let Some(connection) = client.connection()
+            && !subscription.is_abandoned()
+        {
+            self.subscribe(subscription, subscription.target(connection));
+        }
+    }
+
     fn publish(&mut self, scope: Scope, message: &Arc<Message>) {
+        if scope == Scope::Cluster && self.publish_kept(message) {
+            return;
+        }
         if scope != Scope::Siblings && (scope != Scope::Root || !self.is_worker()) {
             self.deliver(message);
         }
@@ -133,40 +142,35 @@ impl Reactor {
     }
 
     fn send_to_all(&mut self, message: &Message, reach: Reach) {
+        self.send_in_lane(&message.channel, message, reach);
+    }
+
+    pub(super) fn send_in_lane(&mut self, lane: &[u8], message: &Message, reach: Reach) {
         if self.hub.links().is_empty() {
             return;
         }
         let packet = Packet::Publication(message.packet(reach)).encode();
         for link in self.hub.links().to_vec() {
-            self.send(link, &message.channel, packet.clone());
+            self.send(link, lane, packet.clone());
         }
     }
 
     /// Gives a message to the subscribers of this process.
-    fn deliver(&mut self, message: &Arc<Message>) {
+    pub(super) fn deliver(&mut self, message: &Arc<Message>) {
         let Self { hub, connections, touched, turn, .. } = self;
         turn.sheet.add(Count::Published, 1);
         let mut encodings = Encodings::new(message);
         hub.registry.each_subscriber(&message.channel, &message.filter, |subscriber: &Subscriber<Target>| {
-            if message.published < subscriber.since {
-                return;
-            }
-            turn.sheet.add(Count::Delivered, 1);
-            match &subscriber.target {
-                Target::Direct { connection, as_binary } => {
-                    if let Some(connection) = find(connections, *connection) {
-                        connection.publish(&mut encodings, *as_binary, turn);
-                        list(touched, connection);
-                    }
-                }
-                Target::Client(connection, subscription) => {
-                    if let Some(connection) = find(connections, *connection) {
-                        connection.tell(Event::Published(Arc::clone(subscription), Arc::clone(message)), turn);
-                    }
-                }
-                Target::Process(subscription) => turn.jobs.extend(subscription.receive(message)),
+            if subscriber.start.admits(message) {
+                hand_over(message, &mut encodings, &subscriber.target, connections, touched, turn);
             }
         });
+    }
+
+    /// Gives a message to one subscriber.
+    pub(super) fn deliver_to(&mut self, message: &Arc<Message>, target: &Target) {
+        let Self { connections, touched, turn, .. } = self;
+        hand_over(message, &mut Encodings::new(message), target, connections, touched, turn);
     }
 
     /// Has an engine of the master publish.
@@ -226,14 +230,12 @@ impl Reactor {
     fn take_packet(&mut self, link: super::ConnectionId, packet: Packet, bytes: &Bytes) {
         match packet {
             Packet::Publication(publication) => {
-                if publication.reach == Reach::All && !self.is_worker() {
-                    self.forward(link, &publication.channel, bytes);
-                }
-                self.deliver(&Arc::new(publication.into()));
+                self.take_publication(link, publication, bytes);
             }
+            Packet::Past(publication) => self.recall(publication),
+            Packet::Present { id } => self.catch_up(id),
             Packet::Count { name, is_pattern, count } => {
-                let change = self.hub.presence.set(Topic { name, is_pattern }, Place::There(link), count as usize);
-                self.tell_engines(change);
+                self.set_presence(Topic { name, is_pattern }, Place::There(link), count as usize);
             }
             Packet::Relay { engine, channel, payload } => self.relay(engine, channel, payload),
             Packet::Call { engine, call, body } => {
@@ -249,6 +251,20 @@ impl Reactor {
         }
     }
 
+    fn take_publication(&mut self, link: super::ConnectionId, publication: Publication, bytes: &Bytes) {
+        let (reach, id) = (publication.reach, publication.id);
+        let is_from_worker = !self.is_worker();
+        if reach == Reach::All && is_from_worker {
+            self.forward(link, &publication.channel, bytes);
+        }
+        let message = Arc::new(publication.into());
+        if reach == Reach::Numbered && is_from_worker {
+            return self.publish(Scope::Cluster, &message);
+        }
+        let message = if id == 0 { message } else { self.take_numbered(&message, id) };
+        self.deliver(&message);
+    }
+
     /// A message of one worker for the others.
     fn forward(&mut self, from: super::ConnectionId, channel: &[u8], packet: &Bytes) {
         for link in self.hub.links().to_vec() {
@@ -258,20 +274,25 @@ impl Reactor {
         }
     }
 
-    fn send(&mut self, link: super::ConnectionId, lane: &[u8], packet: Bytes) {
+    pub(super) fn send(&mut self, link: super::ConnectionId, lane: &[u8], packet: Bytes) {
         if let Some(connection) = find(&mut self.connections, link) {
             connection.send_packet(lane, packet);
             list(&mut self.touched, connection);
         }
     }
 
-    fn join(&mut self, end: End, socket: UnixStream) {
+    fn join(&mut self, end: End, socket: UnixStream, limits: WriteLimits) {
         if let Err(error) = socket.set_nonblocking(true) {
             return log::error!("the link to another process of the cluster cannot be used: {error}");
         }
         let stream = Stream::Plain(Socket::Unix(mio::net::UnixStream::from_std(socket)));
-        match self.open(stream, |_, _| Protocol::link()) {
-            Ok(link) => self.hub.join(end, link),
+        match self.open(stream, |_, _| Protocol::link(limits)) {
+            Ok(link) => {
+                if end == End::Master {
+                    self.tell_past(link);
+                }
+                self.hub.join(end, link);
+            }
             Err(error) => log::error!("the link to another process of the cluster cannot be watched: {error}"),
         }
     }
@@ -306,15 +327,14 @@ impl Reactor {
                 let Topic { name, is_pattern } = topic.clone();
                 self.send(master, b"", Packet::Count { name, is_pattern, count: count as u64 }.encode());
             }
-            let change = self.hub.presence.set(topic, Place::Here, count);
-            self.tell_engines(change);
+            self.set_presence(topic, Place::Here, count);
         }
         for (engine, message) in self.hub.outgoing.drain(..) {
             engine.publish(&message);
         }
     }
 
-    fn tell_engines(&mut self, changes: impl IntoIterator<Item = Change>) {
+    pub(super) fn tell_engines(&mut self, changes: impl IntoIterator<Item = Change>) {
         for change in changes {
             for engine in &self.hub.engines {
                 self.turn.jobs.extend(engine.tell(&change));
@@ -329,7 +349,37 @@ impl Reactor {
         }
     }
 
-    fn is_worker(&self) -> bool {
+    pub(super) fn is_worker(&self) -> bool {
         matches!(self.hub.cluster, Cluster::Worker(_))
+    }
+
+    pub(super) fn set_presence(&mut self, topic: Topic, place: Place, count: usize) {
+        let change = self.hub.presence.set(topic, place, count);
+        self.tell_engines(change);
+    }
+}
+
+fn hand_over(
+    message: &Arc<Message>,
+    encodings: &mut Encodings<'_>,
+    target: &Target,
+    connections: &mut Slab<Connection>,
+    touched: &mut Vec<super::ConnectionId>,
+    turn: &mut Turn,
+) {
+    turn.sheet.add(Count::Delivered, 1);
+    match target {
+        Target::Direct { connection, as_binary } => {
+            if let Some(connection) = find(connections, *connection) {
+                connection.publish(encodings, *as_binary, turn);
+                list(touched, connection);
+            }
+        }
+        Target::Client(connection, subscription) => {
+            if let Some(connection) = find(connections, *connection) {
+                connection.tell(Event::Published(Arc::clone(subscription), Arc::clone(message)), turn);
+            }
+        }
+        Target::Process(subscription) => turn.jobs.extend(subscription.receive(message)),
     }
 }

@@ -20,6 +20,13 @@ const FIELDS: usize = 1 + 8 + 8 + 4 + 4;
 pub enum Packet {
     /// A message for subscribers.
     Publication(Publication),
+    /// A message of before the receiver existed, to be kept.
+    Past(Publication),
+    /// The receiver has all that is kept: the last message that was numbered.
+    Present {
+        /// Zero: there was none.
+        id: u64,
+    },
     /// A topic has so many subscribers in the process that tells.
     Count {
         /// The channel, or the pattern.
@@ -80,6 +87,8 @@ pub enum Reach {
     All,
     /// To the receiver alone.
     Receiver,
+    /// To the master, which numbers it, and from there to all processes, the sender included.
+    Numbered,
 }
 
 /// Which subscriptions a message is for.
@@ -104,9 +113,18 @@ impl Packet {
                     Filter::Channel => (FOR_CHANNEL, none),
                     Filter::Pattern(pattern) => (FOR_PATTERN, pattern),
                 };
-                let kind = kind | if message.reach == Reach::All { TO_ALL } else { 0 };
+                let reach = match message.reach {
+                    Reach::All => TO_ALL,
+                    Reach::Receiver => 0,
+                    Reach::Numbered => TO_NUMBER,
+                };
+                let kind = kind | reach;
                 encode(kind, message.id, message.published, &message.channel, filter, &message.payload)
             }
+            Packet::Past(message) => {
+                encode(PAST, message.id, message.published, &message.channel, none, &message.payload)
+            }
+            Packet::Present { id } => encode(PRESENT, *id, 0, none, none, none),
             Packet::Count { name, is_pattern, count } => {
                 encode(if *is_pattern { COUNT_PATTERN } else { COUNT_CHANNEL }, *count, 0, name, none, none)
             }
@@ -131,19 +149,31 @@ impl Packet {
         let filter_end = filter_end.ok_or(Error::Packet)?;
         let (name, filter) = (bytes.slice(FIELDS..name_end), bytes.slice(name_end..filter_end));
         let body = bytes.slice(filter_end..);
-        Ok(match kind & !TO_ALL {
-            PUBLICATION | FOR_CHANNEL | FOR_PATTERN => Packet::Publication(Publication {
-                reach: if kind & TO_ALL == 0 { Reach::Receiver } else { Reach::All },
-                filter: match kind & !TO_ALL {
+        let publication = |reach, filter| Publication {
+            reach,
+            filter,
+            id: number,
+            published: second,
+            channel: name.clone(),
+            payload: body.clone(),
+        };
+        Ok(match kind & !REACH {
+            PUBLICATION | FOR_CHANNEL | FOR_PATTERN => {
+                let reach = match kind & REACH {
+                    TO_ALL => Reach::All,
+                    TO_NUMBER => Reach::Numbered,
+                    0 => Reach::Receiver,
+                    _ => return Err(Error::Packet),
+                };
+                let filter = match kind & !REACH {
                     PUBLICATION => Filter::None,
                     FOR_CHANNEL => Filter::Channel,
                     _ => Filter::Pattern(filter),
-                },
-                id: number,
-                published: second,
-                channel: name,
-                payload: body,
-            }),
+                };
+                Packet::Publication(publication(reach, filter))
+            }
+            PAST => Packet::Past(publication(Reach::Receiver, Filter::None)),
+            PRESENT => Packet::Present { id: number },
             COUNT_CHANNEL | COUNT_PATTERN => Packet::Count { name, is_pattern: kind == COUNT_PATTERN, count: number },
             RELAY => Packet::Relay { engine: number, channel: name, payload: body },
             CALL => Packet::Call { engine: second, call: number, body },
@@ -161,9 +191,13 @@ const COUNT_PATTERN: u8 = 5;
 const RELAY: u8 = 6;
 const CALL: u8 = 7;
 const REPLY: u8 = 8;
+const PAST: u8 = 9;
+const PRESENT: u8 = 10;
 
 /// Added to the kind of a publication.
 const TO_ALL: u8 = 0x80;
+const TO_NUMBER: u8 = 0x40;
+const REACH: u8 = TO_ALL | TO_NUMBER;
 
 fn encode(kind: u8, first: u64, second: u64, name: &Bytes, filter: &Bytes, body: &Bytes) -> Bytes {
     let mut out = BytesMut::with_capacity(FIELDS + name.len() + filter.len() + body.len());
@@ -198,17 +232,21 @@ mod tests {
             Packet::Relay { engine: 2, channel: "a".into(), payload: "b".into() },
             Packet::Call { engine: 1, call: u64::MAX, body: "what?".into() },
             Packet::Reply { call: 0, body: "".into() },
+            Packet::Present { id: 0 },
+            Packet::Present { id: u64::MAX },
         ];
-        for (filter, reach) in filters.into_iter().zip([Reach::All, Reach::Receiver, Reach::All]) {
-            packets.push(Packet::Publication(Publication {
-                reach,
-                filter,
-                id: 9,
-                published: 1 << 60,
-                channel: "news".into(),
-                payload: Bytes::from_static(b"\xff\0"),
-            }));
+        let publication = |reach, filter| Publication {
+            reach,
+            filter,
+            id: 9,
+            published: 1 << 60,
+            channel: "news".into(),
+            payload: Bytes::from_static(b"\xff\0"),
+        };
+        for (filter, reach) in filters.into_iter().zip([Reach::All, Reach::Receiver, Reach::Numbered]) {
+            packets.push(Packet::Publication(publication(reach, filter)));
         }
+        packets.push(Packet::Past(publication(Reach::Receiver, Filter::None)));
         packets
     }
 
@@ -232,7 +270,7 @@ mod tests {
 
     #[test]
     fn unknown_kinds_are_refused() {
-        for kind in [0, 9, 0x7f, 0x80, 0x89, 0xff] {
+        for kind in [0, 11, 0x3f, 0x40, 0x7f, 0x80, 0x8b, 0xc1, 0xff] {
             let mut bytes = vec![0; FIELDS];
             bytes[0] = kind;
             assert_eq!(Packet::decode(&bytes.into()), Err(Error::Packet), "{kind}");
