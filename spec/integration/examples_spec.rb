@@ -205,4 +205,87 @@ RSpec.describe "examples/" do
       output&.finish
     end
   end
+
+  describe "clock.ru" do
+    serving { Support::Server.rackup("../../examples/clock.ru", workers: 2, threads: 1) }
+
+    # The ids of ticks, and their seconds, as an event stream that has seen +last+ gets them.
+    def ticks(count, last: nil)
+      fields = ["Accept: text/event-stream", *("Last-Event-ID: #{last}" if last)]
+      server.connect do |peer|
+        peer.write(Support::Server.get("/ticks", *fields))
+        peer.read_until("\r\n\r\n")
+        expect(peer.read_until("\r\n\r\n")).to eq("event: welcome\r\nretry: 500\r\ndata: \r\n\r\n")
+        Array.new(count) { peer.read_until("\r\n\r\n")[/\Aid: (\S+)\r\ndata: \d\d:\d\d:\d\d\r\n/, 1] }
+      end
+    end
+
+    it "misses no tick" do
+      expect(server.get("/").body).to include("EventSource")
+      first = ticks(1).first
+      later = ticks(1, last: first).first
+      all = ticks(3, last: first)
+
+      expect(all.first).to eq(later)
+      expect(all.map { |id| id[/\d+\z/].to_i }).to eq(Array.new(3) { |n| first[/\d+\z/].to_i + 1 + n })
+    end
+  end
+
+  describe "pubsub.rb" do
+    it "has the workers of a server hear what a script says" do
+      Dir.mktmpdir("iodine-example") do |place|
+        path = "#{place}/pubsub.sock"
+        server = Support::ChildProcess.ruby(File.read("#{folder}/pubsub.rb"), "serve", path)
+        server.wait_for_log(/Publishers may connect/)
+        wait_until("two workers") { server.log.text.scan(/\d+ is running/).size == 2 }
+        say = Support::ChildProcess.run_ruby(File.read("#{folder}/pubsub.rb"), "say", path, "hello")
+        expect(say.wait).to be_success
+        server.out.wait_until("what all have heard") do |text|
+          text.scan(/^\d+ (?:by a pattern, )?news: hello$/).size == 6
+        end
+        server.kill("INT")
+        expect(server.wait).to be_success
+      ensure
+        server&.kill_group
+      end
+    end
+  end
+
+  describe "engine.rb" do
+    it "takes messages by way of a file" do
+      Dir.mktmpdir("iodine-example") do |place|
+        path = "#{place}/messages"
+        server = Support::Server.script(File.read("#{folder}/engine.rb"), path, "0")
+        server.connect do |peer|
+          socket = Support::WebSocket.new(peer, "/")
+          server.wait_for_log(/^listening for talk$/)
+          socket.text("hello")
+          expect(socket.read_message).to eq("hello")
+          File.write(path, "[\"talk\",\"from elsewhere\"]\n", mode: "a")
+          expect(socket.read_message).to eq("from elsewhere")
+        end
+        server.wait_for_log(/^no longer listening for talk$/)
+      ensure
+        server&.stop
+      end
+    end
+  end
+
+  describe "redis.ru" do
+    it "is a chat of all servers, which counts what is said" do
+      redis = Support::RedisServer.new
+      servers = Array.new(2) { Support::Server.rackup("../../examples/redis.ru", "-r", redis.url) }
+      peers = servers.map(&:connect)
+      sockets = peers.map { |peer| Support::WebSocket.new(peer, "/") }
+      wait_until("both subscriptions") { redis.call("PUBSUB", "NUMSUB", "chat") == ["chat", 2] }
+      sockets.first.text("hello")
+      expect(sockets.map(&:read_message)).to eq(["1: hello"] * 2)
+      sockets.last.text("hi")
+      expect(sockets.map(&:read_message)).to eq(["2: hi"] * 2)
+    ensure
+      peers&.each(&:close)
+      servers&.each(&:stop)
+      redis&.stop
+    end
+  end
 end
