@@ -171,6 +171,28 @@ RSpec.describe "publish and subscribe in a cluster" do
     end
   end
 
+  describe "when a worker takes nothing for longer than it may" do
+    app = "Iodine::DEFAULT_SETTINGS[:cluster_timeout] = 1\n#{File.read("#{Support::ROOT}/spec/apps/pubsub.ru")}"
+    serving { Support::Server.rackup(app, workers: 2, threads: 1) }
+
+    it "cuts it off, and another one takes its place" do
+      remote_of_each(2) do |sockets|
+        stuck = sockets.keys.first
+        living = sockets.values.last
+        Process.kill("STOP", stuck)
+        ask(living, "3.times { Iodine.publish('a', 'x' * (1 << 20)) }")
+        server.wait_for_log(/a peer stopped reading: its connection is closed/)
+        Process.kill("CONT", stuck)
+        wait_until("another worker") { server.children.size == 2 && !server.children.include?(stuck) }
+        remote_of_each(2) do |replaced|
+          replaced.each_value { |socket| ask(socket, 'client.subscribe("a")') }
+          living.text('Iodine.publish("a", "again"); :silent')
+          expect(replaced.values.map(&:read_message)).to eq(["again"] * 2)
+        end
+      end
+    end
+  end
+
   describe "at the end" do
     serve "pubsub.ru", workers: 2, threads: 2
 

@@ -192,6 +192,7 @@ RSpec.describe "channels that keep their messages" do
           { 863 => 2, 864 => 2, 865 => 1 }.each do |size, kept|
             channel = "room:#{size}"
             publish(publisher, "x" * size, "y" * size, channel: channel)
+            settle(sockets)
             publisher.text("client.subscribe('#{channel}', since: :all); :silent")
             messages = Array.new(kept) { publisher.read_message[0] }
             expect(messages).to eq(%w[x y].last(kept))
@@ -245,6 +246,55 @@ RSpec.describe "channels that keep their messages" do
         publish(socket, "new")
         expect(resumed(socket, id, "news")).to include("new")
       end
+    end
+  end
+
+  describe "when workers are killed again and again" do
+    ticking = <<~RUBY
+      Iodine::PubSub.remember("tick", messages: 10_000)
+      number = 0
+      Iodine.run_every(5) { Iodine.publish("tick", (number += 1).to_s) if Iodine.master? }
+      class Stream
+        def on_open(client) = client.subscribe("tick", **(client.env["HTTP_LAST_EVENT_ID"] ? {} : { since: :all }))
+      end
+      run(lambda { |env|
+        env["rack.upgrade"] = Stream.new
+        [200, {}, []]
+      })
+    RUBY
+    serving { Support::Server.rackup(ticking, workers: 2, threads: 1) }
+
+    # Reads ticks, as a browser does that comes back when it is cut off, until +last+ has come.
+    def watch(port, last)
+      seen = []
+      until seen.last && seen.last[1] >= last
+        begin
+          socket = TCPSocket.new("127.0.0.1", port)
+          socket.write(Support::Server.get("/", "Accept: text/event-stream",
+                                           *("Last-Event-ID: #{seen.last[0]}" if seen.any?)))
+          while (event = socket.gets("\r\n\r\n")) && !(seen.last && seen.last[1] >= last)
+            found = event.match(/\Aid: (\S+)\r\ndata: (\d+)\r\n\r\n\z/)
+            seen << [found[1], found[2].to_i] if found
+          end
+        rescue SystemCallError
+          sleep 0.01
+        ensure
+          socket&.close
+        end
+      end
+      seen.map(&:last)
+    end
+
+    it "gives every client every message once" do
+      clients = Array.new(20) { Thread.new { watch(server.port, 1500) } }
+      until clients.none?(&:alive?)
+        sleep 1
+        victim = server.children.sample
+        Process.kill("KILL", victim) if victim && server.children.size == 2
+      end
+
+      expect(clients.map(&:value).map { |seen| seen.take_while { |number| number <= 1500 } }.uniq)
+        .to eq([(1..1500).to_a])
     end
   end
 

@@ -58,6 +58,7 @@ module Bench
     Bar.new(metric: :cpu_us, scenario: :static_1mb, bound: :at_most, limit: 1.1, to: %i[static_1mb nginx]),
     Bar.new(metric: :cpu_us, scenario: :ws_echo, bound: :at_most, limit: 1.45, to: %i[ws_echo floor]),
     Bar.new(metric: :cpu_us, scenario: :ws_fan_out, bound: :at_most, limit: 1.25, to: %i[ws_fan_out floor]),
+    Bar.new(metric: :cpu_us, scenario: :ws_fan_out_w2, bound: :at_most, limit: 1.25, to: %i[ws_fan_out iodine]),
     Bar.new(metric: :cpu_us, scenario: :sse_fan_out, bound: :at_most, limit: 1.25, to: %i[sse_fan_out floor]),
     Bar.new(metric: :idle_kib, scenario: :ws_idle, bound: :at_most, limit: 6),
     Bar.new(metric: :rps, scenario: :sleep, bound: :at_least, limit: 0.95 * SLEEPING_REQUESTS_PER_SECOND),

@@ -1,16 +1,16 @@
 # frozen_string_literal: true
 
 module Bench
-  # What is measured: an application, the threads its server gets, and a load.
+  # What is measured: an application, the threads and workers its server gets, and a load.
   #
   # Scenarios of one +group+ take turns within each round, so that their figures may be compared with one another.
   # +files+ tells that the servers get StaticFiles.folder to serve, +log+ that iodine writes a line a request; +floor+
   # is the mode of bench/floor.
   # A scenario that +needs+ something no server here offers yet is listed and skipped.
-  Scenario = Struct.new(:name, :about, :app, :threads, :request, :load, :group, :servers, :files, :log, :floor,
-                        :needs, keyword_init: true) do
-    def initialize(name:, about:, app:, load:, request:, threads: 1, group: name, servers: %i[iodine puma floor],
-                   files: false, log: false, floor: "http", needs: nil)
+  Scenario = Struct.new(:name, :about, :app, :threads, :workers, :request, :load, :group, :servers, :files, :log,
+                        :floor, :needs, keyword_init: true) do
+    def initialize(name:, about:, app:, load:, request:, threads: 1, workers: 1, group: name,
+                   servers: %i[iodine puma floor], files: false, log: false, floor: "http", needs: nil)
       super
     end
 
@@ -21,8 +21,8 @@ module Bench
     end
 
     # Messages of WebSockets and event streams.
-    def self.messages(name, about, mode, connections:, options: [], **rest)
-      new(name: name, about: about, app: :realtime, request: Request.new, servers: %i[iodine floor], floor: "realtime",
+    def self.messages(name, about, mode, connections:, options: [], servers: %i[iodine floor], **rest)
+      new(name: name, about: about, app: :realtime, request: Request.new, servers: servers, floor: "realtime",
           load: MessageLoad.new(mode, connections: connections, options: options), **rest)
     end
 
@@ -36,7 +36,7 @@ module Bench
     end
 
     def to_s
-      "#{name}: #{about} (#{load}, -t #{threads})"
+      "#{name}: #{about} (#{load}, -t #{threads}#{" -w #{workers}" if workers > 1})"
     end
   end
 
@@ -72,6 +72,9 @@ module Bench
                                                     connections: 20, servers: %i[iodine nginx], files: true),
     Scenario.messages(:ws_echo, "WebSocket, 32 bytes and back", "echo", connections: 100),
     Scenario.messages(:ws_fan_out, "32 bytes to all WebSockets", "fan-out", connections: 1000),
+    Scenario.messages(:ws_fan_out_w2, "the same to those of two workers", "fan-out", connections: 1000, workers: 2,
+                                                                                     servers: %i[iodine],
+                                                                                     group: :ws_fan_out),
     Scenario.messages(:sse_fan_out, "32 bytes to all event streams", "fan-out", connections: 1000,
                                                                                 options: ["--event-stream"]),
     Scenario.new(name: :ws_idle, about: "WebSockets with a handler each", app: :realtime, request: Request.new,

@@ -20,8 +20,8 @@ module Bench
       files = scenario.files ? ["-www", StaticFiles.folder] : []
       log = scenario.log ? ["-log"] : []
       tls = scenario.request.tls ? ["-tls-cert", Certificates.certificate, "-tls-key", Certificates.key] : []
-      [RbConfig.ruby, "-I#{LIBRARY}", EXECUTABLE, "-b", "127.0.0.1", "-p", port.to_s, "-t", threads, "-w", "1", *files,
-       *log, *tls, scenario.app_path]
+      [RbConfig.ruby, "-I#{LIBRARY}", EXECUTABLE, "-b", "127.0.0.1", "-p", port.to_s, "-t", threads,
+       "-w", scenario.workers.to_s, *files, *log, *tls, scenario.app_path]
     end
 
     LIBRARY = File.join(CHECKOUT, "lib")
