@@ -24,6 +24,7 @@ RSpec.describe "publish and subscribe" do
                        'client.subscribe("a", unknown: 1)' => '"a"', 'client.subscribe("")' => '""',
                        'client.subscribe("a", handler: method(:p))' => '"a"', 'client.subscribe(channel: "a")' => '"a"',
                        'client.subscribe("x" * 65_536).bytesize' => "65536",
+                       'client.subscribe("*" * 1024, match: :redis).bytesize' => "1024",
                        'client.subscribe("\xff\0".b)' => '"\xFF\x00"')
       end
     end
@@ -41,6 +42,7 @@ RSpec.describe "publish and subscribe" do
                        'client.subscribe("a", as: "binary")' => "ArgumentError",
                        'client.subscribe("a", as: :json)' => "ArgumentError",
                        'client.subscribe("a", since: 7)' => "TypeError",
+                       'client.subscribe("*" * 1025, match: :redis)' => "ArgumentError",
                        'Iodine.subscribe("a", match: :other) { nil }' => "ArgumentError")
       end
     end

@@ -7,6 +7,8 @@ module Iodine
       # Longest name of a channel, and longest message, in bytes.
       MAX_CHANNEL = (16 << 20) - 1
       MAX_MESSAGE = 64 << 20
+      # Longest pattern: to match one takes its length times that of a channel's name, at worst.
+      MAX_PATTERN = 1024
       # Settings: the default, and what else they may be. A new worker is told at once of all that channels keep (MiB),
       # for which there has to be room (MiB).
       SETTINGS = {
@@ -55,6 +57,7 @@ module Iodine
           end
 
           check_choice(:match, :redis)
+          PubSub.limit(name, MAX_PATTERN, "a pattern") if pattern?
           check_choice(:as, :text, :binary)
           since = @options[:since]
           return if !since || since == :all || since.is_a?(String)
@@ -112,6 +115,13 @@ module Iodine
           raise TypeError, "a message must be a String, got #{message.inspect}"
         end
 
+        # A String of at most so many bytes.
+        def limit(string, bytes, what)
+          return string if string.bytesize <= bytes
+
+          raise ArgumentError, "#{what} has at most #{bytes} bytes, got #{string.bytesize}"
+        end
+
         # An engine.
         def engine(engine)
           return engine if engine.is_a?(Iodine::PubSub::Engine)
@@ -157,7 +167,9 @@ module Iodine
             raise ArgumentError, "match: is :redis for a pattern, got #{match.inspect}"
           end
 
-          return if native_remember(channel_name(channel), match == :redis, messages, bytes, age.to_f)
+          name = channel_name(channel)
+          limit(name, MAX_PATTERN, "a pattern") if match
+          return if native_remember(name, match == :redis, messages, bytes, age.to_f)
 
           raise "Iodine::PubSub.remember has to come before the start, and before the workers are forked"
         end
@@ -214,12 +226,6 @@ module Iodine
 
         def attachment(engine)
           engine.is_a?(Iodine::PubSub::Redis) ? RedisClients.attachment(engine) : Attachment.new(engine)
-        end
-
-        def limit(string, bytes, what)
-          return string if string.bytesize <= bytes
-
-          raise ArgumentError, "#{what} has at most #{bytes} bytes, got #{string.bytesize}"
         end
 
         def through(engine)
