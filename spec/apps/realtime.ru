@@ -19,7 +19,7 @@ class Echo
     when "facts" then client.write(facts(client).inspect)
     when /\Aclose (\d+) ?(.*)/ then client.close(Regexp.last_match(1).to_i, Regexp.last_match(2))
     when "close" then Journal.note("close gives #{client.close.inspect} #{client.write("late")} #{client.pending}")
-    when "bad code" then client.write(begin client.close(1006) rescue $!.class.name end)
+    when "bad code" then client.write([-1, 1006, 65_536].map { |code| begin client.close(code) rescue $!.class.name end }.uniq.join)
     when "raise" then raise "raised on purpose"
     when /\Atimeout (\d+)/ then client.timeout = Regexp.last_match(1).to_i
     when "swap" then client.handler = Other

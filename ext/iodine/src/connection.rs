@@ -366,11 +366,11 @@ impl Connection {
     }
 
     fn close(ruby: &Ruby, this: &Self, arguments: &[Value]) -> Result<(), Error> {
-        let arguments = scan_args::<(), (Option<Option<u16>>, Option<Option<String>>), (), (), (), ()>(arguments)?;
+        let arguments = scan_args::<(), (Option<Option<i64>>, Option<Option<String>>), (), (), (), ()>(arguments)?;
         let (code, reason) = arguments.optional;
         let code = match code.flatten() {
             None => CloseCode::NO_STATUS,
-            Some(number) => CloseCode::new(number).ok_or_else(|| {
+            Some(number) => u16::try_from(number).ok().and_then(CloseCode::new).ok_or_else(|| {
                 let message =
                     format!("{number} is no code to close with: use 1000 to 1003, 1007 to 1014, or 3000 to 4999");
                 Error::new(ruby.exception_arg_error(), message)
