@@ -24,6 +24,19 @@ RSpec.describe "The Autobahn cases" do
     server&.stop
   end
 
+  it "are as expected against a server that compresses with the context of earlier messages" do
+    server = Support::Server.rackup("echo.ru", "-deflate", "-deflate-min", 1, "-deflate-write-context",
+                                    "-deflate-read-context", "-max-msg", 16 << 10, "-max-pending", 64)
+    cases = autobahn.all? ? autobahn::COMPRESSION : autobahn::QUICK_COMPRESSION
+    outcome = autobahn.fuzz_server(server.port, @folder, cases)
+
+    expect(outcome.keys).to all match(/\A1[23]\./)
+    expect(autobahn.differences(kept["server"], outcome)).to be_empty
+    expect(outcome).not_to be_empty
+  ensure
+    server&.stop
+  end
+
   it "are as expected with a client" do
     outcome = autobahn.fuzz_client(@folder) do |address|
       client = Support::Server.script("autobahn_client.rb", address, listeners: 0)

@@ -17,14 +17,18 @@ module Support
                13.3.10 13.4.11 13.5.12 13.6.13 13.7.18].freeze
     QUICK_COUNT = 263
 
+    # Those of permessage-deflate.
+    COMPRESSION = %w[12.* 13.*].freeze
+    QUICK_COMPRESSION = QUICK.grep(/\A1[23]\./).freeze
+
     module_function
 
     # Whether all cases are run.
     def all? = ENV.key?("CI") || ENV["AUTOBAHN"] == "all"
 
     # Runs the cases against the server at +port+, with a +folder+ for reports, and returns the outcome.
-    def fuzz_server(port, folder)
-      process = start("fuzzingclient", "127.0.0.1:#{port}", folder)
+    def fuzz_server(port, folder, cases = all? ? [] : QUICK)
+      process = start("fuzzingclient", "127.0.0.1:#{port}", folder, cases)
       process.wait(within: 1200)
       outcome(folder)
     ensure
@@ -33,7 +37,7 @@ module Support
 
     # Yields the address of a server that runs the cases for a client, waits for its end, and returns the outcome.
     def fuzz_client(folder)
-      process = start("fuzzingserver", "127.0.0.1:0", folder)
+      process = start("fuzzingserver", "127.0.0.1:0", folder, all? ? [] : QUICK)
       yield process.wait_for_log(%r{listening on ws://(\S+)}, within: 60)[1]
       process.wait(within: 1200)
       outcome(folder)
@@ -66,8 +70,9 @@ module Support
       end
     end
 
-    def start(mode, address, folder)
-      select = all? ? [] : QUICK.flat_map { |name| ["-i", name] }
+    # Without +cases+ all of them.
+    def start(mode, address, folder, cases)
+      select = cases.flat_map { |name| ["-i", name] }
       ChildProcess.new(*COMMAND, "-m", mode, "-o", folder, *select, address, env: { "PYTHONPATH" => PYTHON })
     end
 
