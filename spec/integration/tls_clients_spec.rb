@@ -7,6 +7,7 @@ RSpec.describe "TLS with client certificates" do
   localhost = root.issue("localhost")
   alice = clients.issue("alice")
   revoked = clients.issue("mallory")
+  pinned = Support::Authority.self_signed("pinned")
   app = <<~RUBY
     run(lambda do |env|
       shown = %w[SSL_CLIENT_S_DN SSL_CLIENT_FINGERPRINT SSL_CLIENT_CERT HTTP_SSL_CLIENT_S_DN].map { |key| env[key] }
@@ -16,7 +17,8 @@ RSpec.describe "TLS with client certificates" do
 
   before(:all) do
     @folder = Support::TLS.write(Dir.mktmpdir("iodine-spec-tls"), root, localhost: localhost)
-    File.write("#{@folder}/clients.crt", clients.certificate.to_pem + clients.revoke(revoked).to_pem)
+    File.write("#{@folder}/clients.crt", clients.certificate.to_pem + pinned.pem)
+    File.write("#{@folder}/revoked.crl", clients.revoke(revoked).to_pem)
   end
   after(:all) { FileUtils.rm_rf(@folder) }
 
@@ -25,7 +27,8 @@ RSpec.describe "TLS with client certificates" do
       require "iodine"
       require "rack"
       app = Rack::Builder.app { #{app} }
-      tls = Iodine::TLS.new(nil, "#{@folder}/localhost.crt", "#{@folder}/localhost.key").trust("#{@folder}/clients.crt")
+      tls = Iodine::TLS.new(nil, "#{@folder}/localhost.crt", "#{@folder}/localhost.key")
+      tls.trust("#{@folder}/clients.crt").trust("#{@folder}/revoked.crl")
       Iodine.threads = 1
       Iodine.workers = 2
       Iodine.listen(service: :http, address: "127.0.0.1", port: 0, tls: tls, handler: app)
@@ -49,8 +52,9 @@ RSpec.describe "TLS with client certificates" do
     end
   end
 
-  it "takes a certificate for clients" do
+  it "takes a certificate for clients, and one that is itself in the file" do
     expect(ask(clients.issue("bob", purpose: "clientAuth"))).to include("CN=bob")
+    expect(ask(pinned)).to include("CN=pinned")
   end
 
   it "refuses clients without one, with one of another authority, not valid now, for servers, or revoked" do

@@ -10,6 +10,7 @@ use rustls::sign::SingleCertAndKey;
 use rustls::{ClientConfig, ClientConnection, RootCertStore};
 
 use super::error::TlsError;
+use super::named::Named;
 use super::session::Session;
 use super::trust::Trust;
 use super::verify::{Unverified, Verified};
@@ -113,5 +114,5 @@ fn of_the_system() -> Result<Trust, TlsError> {
         let reasons: Vec<_> = found.errors.iter().map(ToString::to_string).collect();
         return Err(TlsError::NoRoots(reasons.join(", ")));
     }
-    Ok(Trust { roots: Arc::new(roots), named: Vec::new(), revoked: Vec::new() })
+    Ok(Trust { roots: Arc::new(roots), named: Named(Vec::new()), revoked: Vec::new() })
 }

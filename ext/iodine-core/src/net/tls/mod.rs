@@ -16,6 +16,7 @@ mod certificate;
 mod client;
 mod error;
 mod identity;
+mod named;
 mod refused;
 mod resolver;
 mod server;
@@ -23,6 +24,7 @@ mod session;
 mod tickets;
 mod trust;
 mod verify;
+mod verify_client;
 mod watch;
 
 use std::fmt;

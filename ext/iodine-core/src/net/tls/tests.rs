@@ -316,6 +316,27 @@ fn a_server_with_authorities_knows_its_clients() {
 }
 
 #[test]
+fn a_client_may_be_known_by_its_certificate_alone() {
+    let (files, root) = (Files::new(), Authority::new("root"));
+    let mut server = files.server(&root.issue(&["a.test"], Validity::Now));
+    let client = files.client(&root.certificate());
+    let known = self_signed_authority(&["alice"], Validity::Now);
+    let late = self_signed_authority(&["bob"], Validity::Past);
+    server.trust = vec![files.write("known.crt", &(known.certificate.clone() + &late.certificate))];
+    let meet = |issued: &Issued| {
+        let certificate = files.write("client.crt", &issued.certificate);
+        let key = files.write("client.key", &issued.key);
+        let source = CertificateSource::Files { name: None, certificate, key, password: None };
+        let client = TlsSettings { certificates: vec![source], ..client.clone() };
+        let (mut server, mut client) = pair(server.clone(), &client, "a.test");
+        shake_hands(&mut server, &mut client).map(|()| server.identity().unwrap().subject)
+    };
+    assert_eq!(meet(&known).unwrap(), "CN=alice");
+    assert!(meet(&late).unwrap_err().contains("has expired"));
+    meet(&self_signed_authority(&["alice"], Validity::Now)).unwrap_err();
+}
+
+#[test]
 fn what_is_no_regular_file_is_not_read() {
     let listening = tempfile::tempdir().unwrap();
     let path = listening.path().join("a.sock");

@@ -11,13 +11,15 @@ use rustls::server::danger::ClientCertVerifier;
 
 use super::certificate::{read, reason};
 use super::error::TlsError;
+use super::named::Named;
 use super::provider;
+use super::verify_client::VerifiedClient;
 
 /// The authorities of some PEM files, and what they have revoked.
 pub(super) struct Trust {
     pub(super) roots: Arc<RootCertStore>,
     /// Those that the user has named, as they are in the files.
-    pub(super) named: Vec<CertificateDer<'static>>,
+    pub(super) named: Named,
     pub(super) revoked: Vec<CertificateRevocationListDer<'static>>,
 }
 
@@ -45,16 +47,17 @@ impl Trust {
             named.extend(certificates);
             revoked.extend(lists);
         }
-        Ok(Self { roots: Arc::new(roots), named, revoked })
+        Ok(Self { roots: Arc::new(roots), named: Named(named), revoked })
     }
 
     /// Demands a certificate of every client.
     pub(super) fn of_clients(self) -> Result<Arc<dyn ClientCertVerifier>, TlsError> {
-        WebPkiClientVerifier::builder_with_provider(self.roots, provider())
+        let verifier = WebPkiClientVerifier::builder_with_provider(self.roots, provider())
             .with_crls(self.revoked)
             .allow_unknown_revocation_status()
             .build()
-            .map_err(|error| TlsError::Refused(error.to_string()))
+            .map_err(|error| TlsError::Refused(error.to_string()))?;
+        Ok(Arc::new(VerifiedClient { verifier, named: self.named }))
     }
 }
 

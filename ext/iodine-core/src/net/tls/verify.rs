@@ -1,17 +1,15 @@
 //! Whether a server is the one that was meant.
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use pkcs8::der::Decode;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::client::{WebPkiServerVerifier, verify_server_name};
 use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::server::ParsedCertificate;
-use rustls::{CertificateError, DigitallySignedStruct, Error, OtherError, SignatureScheme};
+use rustls::{DigitallySignedStruct, Error, SignatureScheme};
 
-use super::error::SelfSignedPeer;
+use super::named::Named;
 use super::provider;
 use super::refused::Refused;
 
@@ -21,7 +19,7 @@ use super::refused::Refused;
 pub(super) struct Verified {
     verifier: Arc<WebPkiServerVerifier>,
     /// Certificates that the user trusts as such.
-    named: Vec<CertificateDer<'static>>,
+    named: Named,
     refused: Refused,
 }
 
@@ -36,30 +34,8 @@ impl Default for Unverified {
 }
 
 impl Verified {
-    pub(super) fn new(verifier: Arc<WebPkiServerVerifier>, named: Vec<CertificateDer<'static>>) -> Self {
+    pub(super) fn new(verifier: Arc<WebPkiServerVerifier>, named: Named) -> Self {
         Self { verifier, named, refused: Refused::default() }
-    }
-
-    /// What rustls has refused may be a certificate that vouches for itself. One that calls itself an authority, as
-    /// `openssl req -x509` makes them, is not taken from a server even when the user has named it.
-    fn look_again(
-        &self,
-        error: Error,
-        end_entity: &CertificateDer<'_>,
-        server_name: &ServerName<'_>,
-        now: UnixTime,
-    ) -> Result<ServerCertVerified, Error> {
-        let unknown =
-            matches!(error, Error::InvalidCertificate(CertificateError::UnknownIssuer | CertificateError::Other(_)));
-        if !unknown || !vouches_for_itself(end_entity) {
-            return Err(error);
-        }
-        if !self.named.contains(end_entity) {
-            return Err(CertificateError::Other(OtherError(Arc::new(SelfSignedPeer))).into());
-        }
-        verify_server_name(&ParsedCertificate::try_from(end_entity)?, server_name)?;
-        is_valid_at(end_entity, now)?;
-        Ok(ServerCertVerified::assertion())
     }
 }
 
@@ -75,7 +51,11 @@ impl ServerCertVerifier for Verified {
         let verified = self
             .verifier
             .verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now)
-            .or_else(|error| self.look_again(error, end_entity, server_name, now));
+            .or_else(|error| {
+                self.named.look_again(error, end_entity, now)?;
+                verify_server_name(&ParsedCertificate::try_from(end_entity)?, server_name)?;
+                Ok(ServerCertVerified::assertion())
+            });
         match &verified {
             Ok(_) => self.refused.forget(server_name),
             Err(error) => self.refused.note(server_name, error),
@@ -139,24 +119,4 @@ impl ServerCertVerifier for Unverified {
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
         self.0.signature_verification_algorithms.supported_schemes()
     }
-}
-
-fn is_valid_at(certificate: &CertificateDer<'_>, now: UnixTime) -> Result<(), Error> {
-    let validity = x509_cert::Certificate::from_der(certificate)
-        .map_err(|_| CertificateError::BadEncoding)?
-        .tbs_certificate
-        .validity;
-    let now = Duration::from_secs(now.as_secs());
-    if validity.not_after.to_unix_duration() < now {
-        Err(CertificateError::Expired.into())
-    } else if validity.not_before.to_unix_duration() > now {
-        Err(CertificateError::NotValidYet.into())
-    } else {
-        Ok(())
-    }
-}
-
-fn vouches_for_itself(certificate: &CertificateDer<'_>) -> bool {
-    x509_cert::Certificate::from_der(certificate)
-        .is_ok_and(|certificate| certificate.tbs_certificate.issuer == certificate.tbs_certificate.subject)
 }
