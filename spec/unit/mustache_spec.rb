@@ -216,6 +216,64 @@ RSpec.describe Iodine::Mustache do
     end
   end
 
+  describe "long renderings" do
+    # In a process of its own, which can be ended. Each of the levels of lists multiplies the elements by 1,000.
+    it "are ended by Timeout and with their thread, and let other threads run" do
+      process = Support::ChildProcess.run_ruby(<<~RUBY)
+        require "iodine"
+        require "timeout"
+        template = Iodine::Mustache.new(template: "{{#a}}" * 8 + "{{/a}}" * 8)
+        data = { a: Array.new(1000) { {} } }
+        begin
+          Timeout.timeout(0.1) { template.render(data) }
+        rescue Timeout::Error
+          puts "timeout"
+        end
+        rendering = Thread.new { template.render(data) }
+        puts Thread.new { "another thread" }.value
+        puts rendering.kill.join.equal?(rendering)
+      RUBY
+      expect(process.out.text).to eq("timeout
+another thread
+true
+")
+    end
+
+    it "end although a list grows and shrinks" do
+      list = [1, 2, 3] # as long as it is when its section begins
+      grow = ->(_) { list.push(list.size) && "" }
+      shrink = ->(_) { list.pop && "" }
+      template = described_class.new(template: "{{#list}}{{.}}{{#change}}{{/change}},{{/list}}")
+      expect(template.render(list: list, change: grow)).to eq("1,2,3,")
+      expect(template.render(list: list, change: shrink)).to eq("1,2,3,")
+      expect(template.render(list: list, change: shrink)).to eq("1,2,")
+    end
+  end
+
+  it "survives data that change, raise and render again meanwhile" do
+    template = described_class.new(template: "{{#rows}}{{name}}{{#change}}{{/change}}{{name}},{{/rows}}{{name}}")
+    rows = Array.new(3) { |row| { name: "row #{row} #{"x" * 40}" } }
+    data = { rows: rows, name: "outer" }
+    inner = described_class.new(template: "[{{name}}]")
+    data[:change] = lambda do |_|
+      text = inner.render(data)
+      [rows, data, *rows.compact].each(&:clear)
+      GC.start
+      text
+    end
+    expect(template.render(data)).to eq("row 0 #{"x" * 40}[outer],")
+  end
+
+  it "prints nothing for objects without methods, and logs why" do
+    log = logged { expect(render("[{{x}}{{#x}}y{{x.z}}{{/x}}]", x: BasicObject.new)).to eq("[y]") }
+    expect(log).to include("NoMethodError")
+    expect(render("[{{x}}]", BasicObject.new)).to eq("[]")
+  end
+
+  it "takes the text of a lambda as the name of a partial" do
+    expect(render("{{>*name}}", { name: -> { "p" } }, partials: { "p" => "P" })).to eq("P")
+  end
+
   describe "lambdas" do
     it "renders what they return" do
       data = { name: "Ada", bold: ->(text) { "<b>#{text}</b>" }, hello: -> { "{{name}}!" } }

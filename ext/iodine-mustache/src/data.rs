@@ -50,6 +50,12 @@ pub trait Data {
 
     /// The value held last is no longer needed. Does nothing by default.
     fn release(&self) {}
+
+    /// Called after each 1,024 elements of lists, however they are nested: the place to let others work, and to end a
+    /// rendering that has become too long. Does nothing by default.
+    fn pause(&self) -> Result<(), Self::Error> {
+        Ok(())
+    }
 }
 
 /// How a value behaves in a section.

@@ -28,6 +28,8 @@ pub(crate) struct Renderer<'r, D: Data, P: ?Sized> {
     indent_start: usize,
     /// The next operation of the innermost call.
     next: usize,
+    /// How many elements have been rendered since the last [`Data::pause`].
+    rounds: u32,
 }
 
 /// The context of a section, and its position in the list that it is from.
@@ -80,6 +82,9 @@ enum Indentation<'t> {
     Deeper(&'t [u8]),
 }
 
+/// Elements between two pauses: a fraction of a millisecond, unless they are large.
+const ROUNDS: u32 = 1024;
+
 /// Why an operation failed; the place is added where the operation is known.
 enum Fault<E> {
     Host(E),
@@ -99,6 +104,7 @@ impl<'r, K: Key, D: Data<Key = K>, P: Partials<D> + ?Sized> Renderer<'r, D, P> {
             indent: Vec::new(),
             indent_start: 0,
             next: 0,
+            rounds: 0,
         }
     }
 
@@ -268,6 +274,11 @@ impl<'r, K: Key, D: Data<Key = K>, P: Partials<D> + ?Sized> Renderer<'r, D, P> {
     /// Goes on with the next element, or behind the section.
     #[inline]
     fn end_section(&mut self) -> Result<(), Fault<D::Error>> {
+        self.rounds += 1;
+        if self.rounds == ROUNDS {
+            self.rounds = 0;
+            self.data.pause()?;
+        }
         let Some(context) = self.contexts.last_mut() else {
             return Ok(());
         };

@@ -1,6 +1,6 @@
 //! What the specification leaves open, and what iodine 0.7 got wrong.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::convert::Infallible;
 
 use iodine_mustache::{
@@ -351,6 +351,56 @@ fn sections_hold_their_list_and_context() {
     let expected = "0[] 10[1, 10] 102[1, 10, 102, 102] 11[1, 11] 112[1, 11, 112, 112] 0[] ";
     assert_eq!(String::from_utf8(out).unwrap(), expected);
     assert!(keeper.0.borrow().is_empty());
+}
+
+/// Lists of 100 that end at the third pause.
+#[derive(Default)]
+struct Patience(Cell<u32>);
+
+impl Data for &Patience {
+    type Key = ();
+    type Value = ();
+    type Error = &'static str;
+
+    fn root(&self) {}
+
+    fn lookup(&self, _context: (), _name: &Name<()>) -> Result<Option<()>, &'static str> {
+        Ok(Some(()))
+    }
+
+    fn shape(&self, _value: ()) -> Result<Shape, &'static str> {
+        Ok(Shape::List(100))
+    }
+
+    fn element(&self, _list: (), _index: usize) -> Result<Option<()>, &'static str> {
+        Ok(Some(()))
+    }
+
+    fn write(&self, _value: (), output: &mut Output<'_>) -> Result<Written, &'static str> {
+        output.push(b"x");
+        Ok(Written::Text)
+    }
+
+    fn call(&self, _lambda: (), _section: Option<&[u8]>) -> Result<Expansion, &'static str> {
+        Err("not a lambda")
+    }
+
+    fn pause(&self) -> Result<(), &'static str> {
+        self.0.set(self.0.get() + 1);
+        if self.0.get() == 3 { Err("that is enough") } else { Ok(()) }
+    }
+}
+
+#[test]
+fn lists_pause_and_may_be_ended_there() {
+    let table = [("{{#a}}{{#b}}{{.}}{{/b}}{{/a}}", None, 3), ("{{#a}}{{.}}{{/a}}", Some(100), 0)];
+    for (source, length, pauses) in table {
+        let (data, mut out) = (Patience::default(), Vec::new());
+        let result = Template::compile(source, None).unwrap().render(&data, &(), &mut out);
+        let error = "template:1:18: that is enough".to_owned();
+        assert_eq!(result.map(|()| out.len()).map_err(|error| error.to_string()), length.ok_or(error));
+        assert_eq!(data.0.get(), pauses);
+    }
 }
 
 #[test]

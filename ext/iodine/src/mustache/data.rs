@@ -2,7 +2,7 @@
 
 use iodine_mustache::{Data, Expansion, Name, Output, Shape, Written};
 use magnus::prelude::*;
-use magnus::rb_sys::AsRawValue;
+use magnus::rb_sys::{AsRawValue, protect};
 use magnus::value::LazyId;
 use magnus::{Error, Fixnum, RArray, RHash, RString, Value};
 
@@ -87,6 +87,17 @@ impl Data for &Rendering<'_> {
 
     fn release(&self) {
         self.let_go();
+    }
+
+    /// Other threads run, and what waits for this one is raised: `Timeout`, `Thread#kill`, signals. Plain data call no
+    /// method, so nothing else would look.
+    fn pause(&self) -> Result<(), Failed> {
+        // SAFETY: the lock is held; what is raised is caught.
+        let checked = protect(|| unsafe {
+            rb_sys::rb_thread_check_ints();
+            rb_sys::Qnil as rb_sys::VALUE
+        });
+        checked.map(drop).map_err(|error| self.fail(Failure::Raised(error)))
     }
 }
 
