@@ -129,6 +129,15 @@ RSpec.describe "Files that an application names" do
       server.wait_for_log(/X-Sendfile #{private_file("none")} is no file that can be sent/)
     end
 
+    # A path that ends in what a client has sent may have a line end in it.
+    it "are 404 when there are two" do
+      paths = [private_file("a.txt"), private_file("b c.txt")]
+      expect(server.get(query("X-Sendfile": paths.join("\n")))).to have_attributes(status: 404, body: "lost")
+      two_fields = query("X-Sendfile": paths[0], "x-sendfile": paths[1])
+      expect(server.get(two_fields)).to have_attributes(status: 404, body: "lost")
+      server.wait_for_log(/with several paths is no file that can be sent/)
+    end
+
     it "leave X-Accel-Redirect to a server in front" do
       expect(server.get(query("X-Accel-Redirect": "/a.txt"))["x-accel-redirect"]).to eq("/a.txt")
     end

@@ -45,8 +45,8 @@ pub(super) fn write_lines(
         }
         take_lines(name, value, &mut hijacker, &mut |name, value| match Named::of(name, value, settings) {
             None => write_line(ruby, writer, name, value),
-            file => {
-                named = file;
+            Some(file) => {
+                named = Some(file.after(named.take()));
                 Ok(())
             }
         })

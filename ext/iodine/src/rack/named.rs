@@ -15,6 +15,8 @@ pub(super) enum Named {
     File(Vec<u8>),
     /// `X-Accel-Redirect`: a path as in a URL, below the folder for it.
     Location(Vec<u8>),
+    /// More than one. A line end in a path makes two values of it, the second by the choice of who has named the path.
+    Several,
 }
 
 impl Named {
@@ -40,6 +42,11 @@ impl Named {
         }
     }
 
+    /// This one, behind what was named before.
+    pub(super) fn after(self, before: Option<Self>) -> Self {
+        if before.is_some() { Self::Several } else { self }
+    }
+
     /// The file.
     ///
     /// # Errors
@@ -48,6 +55,7 @@ impl Named {
         match self {
             Self::File(path) => sendfile.file(path, head, given),
             Self::Location(location) => sendfile.redirect(location, head, given),
+            Self::Several => Ok(None),
         }
     }
 }
@@ -57,6 +65,7 @@ impl fmt::Display for Named {
         let (name, value) = match self {
             Self::File(path) => ("X-Sendfile", path),
             Self::Location(location) => ("X-Accel-Redirect", location),
+            Self::Several => return f.write_str("X-Sendfile or X-Accel-Redirect with several paths"),
         };
         write!(f, "{name} {}", value.escape_ascii())
     }
