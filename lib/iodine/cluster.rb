@@ -5,9 +5,6 @@ module Iodine
     # The master of several workers: forks them, replaces those that die, and stops them. It accepts no connections,
     # but runs tasks and timers.
     class Cluster
-      # Seconds until the next attempt to fork, after one that failed.
-      FORK_PAUSE = 1
-
       def initialize(listeners:, threads:, workers:, events:)
         @listeners = listeners
         @threads = threads
@@ -24,7 +21,7 @@ module Iodine
       # Serves until an event says stop. Calls the block when all workers do. Raises CrashLoop when none comes to live.
       def run(&ready)
         @when_ready = ready
-        @life_line, @hold = IO.pipe
+        @life_line = LifeLine.new
         Scheduler.keep
         PubSub.begin(@reactor)
         PubSub.keep
@@ -54,7 +51,7 @@ module Iodine
       # In a process forked by the application: lets go of what would make it look like the master.
       def forget
         ProcessFork.let_go(@reactor.forget)
-        [@life_line, @hold].each(&:close)
+        @life_line.close
       end
 
       private
@@ -79,12 +76,22 @@ module Iodine
         end
       end
 
-      # Forks a worker. When that fails, another attempt is made later, and this is nil.
+      # Forks a worker; nil when that is not possible. #look_after tries again.
       def hire(deaths = 0)
         State.reach(:before_fork)
         ForkProtection.close
         # No thread but this one survives the fork; the reactor's must not be in the middle of something.
         @reactor.pause
+        worker = fork_worker(deaths)
+        resume
+        return unless worker
+
+        State.reach(:after_fork)
+        State.reach(:enter_master)
+        worker
+      end
+
+      def fork_worker(deaths)
         link = Link.new(*PubSub.link_limits)
         sheet = (1..).find { |number| @workers.none? { |worker| worker.sheet == number } }
         worker = WorkerProcess.new(@events, sheet: sheet, deaths: deaths) do |report|
@@ -93,25 +100,27 @@ module Iodine
         link.join_workers(@reactor)
         @workers << worker
         Metrics.add(Server::MASTER, "starts", 1)
-        @reactor.run if @task_thread
-        State.reach(:after_fork)
-        State.reach(:enter_master)
         worker
-      rescue SystemCallError => e
+      rescue SystemCallError, ThreadError => e
         link&.close
-        Log.error("a worker could not be forked: #{e.message}. Trying again in #{FORK_PAUSE} s.")
+        Log.error("a worker could not be forked: #{e.message}. Trying again within a second.")
+        nil
+      end
+
+      # The reactor goes on, if it has begun.
+      def resume
         @reactor.run if @task_thread
-        hire_later(FORK_PAUSE, deaths)
+      rescue ThreadError => e
+        Log.error("#{e.message}. Trying again within a second.")
       end
 
       def become_worker(report, link, sheet)
         @child = true
         boot = Boot.new
-        @hold.close
         @reactor.abandon
         events = Thread::Queue.new
         Server.enter_worker(events)
-        watch_master(events)
+        @life_line.watch(events)
         State.reach(:after_fork)
         State.reach(:enter_child)
         worker = Worker.new(listeners: @listeners, threads: @threads, workers: @wanted, events: events,
@@ -120,7 +129,7 @@ module Iodine
         State.reach(:on_finish)
       end
 
-      # Tells the master that this worker serves. If the master is gone, #watch_master says what follows.
+      # Tells the master that this worker serves. If the master is gone, LifeLine says what follows.
       def announce(report, boot)
         boot.over
         report.puts("ready")
@@ -128,17 +137,6 @@ module Iodine
         Log.debug("(#{Process.pid}) the master was gone before this worker served")
       ensure
         report.close
-      end
-
-      # The pipe ends when the master does, however it does. There is nobody then to kill a worker that does not leave.
-      def watch_master(events)
-        Thread.new do
-          @life_line.read
-          events << :orphaned
-          sleep(Farewell.deadline)
-          Log.error("(#{Process.pid}) the master is gone, and this worker hangs: it ends at once.")
-          exit!(1)
-        end
       end
 
       def worker_ready(worker)
@@ -190,7 +188,9 @@ module Iodine
           sleep(pause)
           @events << [:hire, deaths]
         end
-        nil
+      rescue ThreadError
+        # Then sooner: #look_after sees that one is missing.
+        @paused -= 1
       end
 
       def hire_now(deaths)
@@ -203,6 +203,7 @@ module Iodine
         Metrics.add(Server::MASTER, "restarts", 1)
         ServiceManager.reloading
         @rollout.add(@workers.reject(&:leaving?))
+        ServiceManager.ready if @rollout.over?
       end
 
       # Each second.
@@ -214,6 +215,8 @@ module Iodine
         deadline = Farewell.deadline
         kill("did not leave within #{deadline} s and is killed.") { |worker| worker.overdue?(deadline) }
         kill(Boot.verdict) { |worker| worker.booting? && Boot.late?(worker.age) }
+        resume
+        hire if missing.positive?
       end
 
       # Kills the workers that the block chooses.
@@ -259,7 +262,7 @@ module Iodine
         PubSub.detach
         Clients.detach
         @task_thread&.join(Worker::LAST_CALL)
-        [@life_line, @hold].each(&:close)
+        @life_line.close
       end
     end
   end

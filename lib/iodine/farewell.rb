@@ -10,7 +10,7 @@ module Iodine
       # Seconds from the word to leave to the end.
       def self.deadline = Server.shutdown_timeout + GRACE
 
-      # +events+ is the Queue that tells of workers that have left.
+      # +events+ is the Queue that tells of workers that have left, and has a tick each second.
       def initialize(workers, events)
         @workers = workers
         @events = events
@@ -19,35 +19,30 @@ module Iodine
       # Returns when all have left, whose signal to leave is +signal+.
       def bid(signal)
         @workers.each { |worker| worker.leave(signal) }
-        alarm = ring_at(Farewell.deadline)
+        @deadline = Base.now + Farewell.deadline
         until @workers.empty?
-          event, worker, status = @events.pop
+          event, *details = @events.pop
           case event
-          when :exited then left(worker, status)
-          when :late then kill
+          when :exited then left(*details)
+          when :tick then look
           end
         end
-      ensure
-        alarm&.kill
       end
 
       private
 
-      def ring_at(seconds)
-        Thread.new do
-          sleep(seconds)
-          @events << :late
-        end
+      # Each second.
+      def look
+        return unless @deadline && Base.now > @deadline
+
+        Log.error("#{@workers.size} workers did not stop within #{Farewell.deadline} s and are killed")
+        @workers.each { |worker| worker.tell("KILL") }
+        @deadline = nil
       end
 
       def left(worker, status)
         @workers.delete(worker)
         Log.error("#{worker} crashed (#{status}) while it stopped.") unless status.success?
-      end
-
-      def kill
-        Log.error("#{@workers.size} workers did not stop within #{Farewell.deadline} s and are killed")
-        @workers.each { |worker| worker.tell("KILL") }
       end
     end
   end

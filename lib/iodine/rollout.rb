@@ -53,11 +53,15 @@ module Iodine
         @old = @waiting.shift
         # Set first: the new one is not in anybody's place yet.
         @new = @hire.call
-        @waiting.clear and @old = nil unless @new
+        stop unless @new
       end
 
       def give_up(worker)
         Log.error("#{worker} ended before it could serve. The workers that run now stay, and are not replaced.")
+        stop
+      end
+
+      def stop
         @waiting.clear
         @old = @new = nil
         @over = true

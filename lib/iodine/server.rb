@@ -73,7 +73,7 @@ module Iodine
           return unless @master
 
           ServiceManager.stopping unless @replaced
-          Upgrade.abort unless @replaced
+          Upgrade.call_off unless @replaced
         end
 
         # Has the block called when all that was to be started serves.

@@ -42,7 +42,9 @@ module Iodine
           @started = Base.now
           Log.info("Started the new server, process #{@successor}.")
           watch(@successor, reader, events)
-        rescue SystemCallError => e
+        rescue SystemCallError, ThreadError => e
+          call_off
+          @successor = nil
           Log.error("the new server could not be started: #{e.message}. This one goes on.")
         end
 
@@ -65,7 +67,7 @@ module Iodine
         end
 
         # Ends the new process, because this one ends before it was replaced.
-        def abort = @successor && tell("TERM")
+        def call_off = @successor && tell("TERM")
 
         # In the new process: it serves.
         def report

@@ -28,6 +28,11 @@ module Iodine
         end
         writer.close
         watch(events, reader)
+      rescue ThreadError
+        # Nobody would see its end.
+        tell("KILL")
+        Process.wait(@pid)
+        raise
       end
 
       # It serves, or has served.

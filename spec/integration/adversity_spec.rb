@@ -128,6 +128,40 @@ RSpec.describe "In adversity" do
     end
   end
 
+  describe "without processes" do
+    # The limit is one user's, and root has none. +room+ is for how many processes and threads more than there are.
+    app = <<~RUBY
+      Process::UID.change_privilege(ENV["TO_BE"].to_i)
+      def tasks = Dir.glob("/proc/[0-9]*/task/*").count { |task| File.stat(task).uid == Process.uid rescue false }
+      forks = 0
+      Iodine.on_state(:before_fork) do
+        forks += 1
+        most = Process.getrlimit(:NPROC)[1]
+        Process.setrlimit(:NPROC, forks == 3 ? tasks + ENV["ROOM"].to_i : most, most)
+      end
+      run ->(env) { [200, {}, [Process.pid.to_s]] }
+    RUBY
+
+    # No process; one that has no second thread; one, and no thread for the master to watch it; and so on.
+    5.times do |room|
+      it "with room for #{room} the master goes on, and replaces a worker when there is room again" do
+        skip "to be another user takes root" unless Process.uid.zero?
+        uid = 700_000 + (Process.pid % 10_000 * 10) + room
+        @server = Support::Server.rackup(app, workers: 2, env: { "TO_BE" => uid.to_s, "ROOM" => room.to_s })
+        server.wait_for_log(/(?:is running.*){2}/m)
+        first, second = server.children
+        Process.kill("KILL", first)
+        server.wait_for_log(/ERROR: .*(?:Resource temporarily unavailable|crashed)/)
+        server.wait_for_log(/(?:is running.*){3}/m)
+
+        expect(server.children.size).to eq(2)
+        expect(server.children).to include(second)
+        expect(server.get("/").status).to eq(200)
+        expect(server.stop("TERM")).to be_success
+      end
+    end
+  end
+
   describe "with a full disk" do
     def mounted
       system("mount", "-t", "tmpfs", "-o", "size=128k", "tmpfs", folder, err: File::NULL) or

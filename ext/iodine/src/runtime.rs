@@ -86,7 +86,7 @@ impl Runtime {
         let (guardian, leadership) = (Arc::clone(&this.guardian), Arc::clone(&this.leadership));
         let (thread, end) = spawn(guardian, leadership).map_err(|error| {
             let message = format!("the reactor's thread could not be started: {error}");
-            Error::new(ruby.exception_runtime_error(), message)
+            Error::new(ruby.exception_thread_error(), message)
         })?;
         *state = State::Running(Some(thread), Arc::new(end));
         Ok(())
@@ -205,6 +205,7 @@ impl Runtime {
     /// count is the parent's, and its threads have not come along, so that nobody would answer who waits for them. Its
     /// clients are closed there; returns the descriptors of its connections, if it was [held](Self::hold) meanwhile.
     fn forget(&self) -> Vec<RawFd> {
+        self.applications.leave();
         std::mem::forget((Arc::clone(&self.leadership), Arc::clone(&self.guardian), Arc::clone(&self.applications)));
         self.leadership.disown()
     }
