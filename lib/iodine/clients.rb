@@ -90,7 +90,7 @@ module Iodine
         def dial(options, handler)
           service = Service.of(options)
           tls = tls(options[:tls], service.secure)
-          place = [options[:url]&.to_s, address(options), port(options[:port])]
+          place = Place.of(options)
           return Dial.raw(place, raw_options(options), tls) if service.raw?
 
           begin
@@ -137,17 +137,6 @@ module Iodine
           raise ArgumentError, "the cookie #{bad.inspect} cannot be sent" if bad
 
           pairs.join("; ")
-        end
-
-        def address(options)
-          value = options[:address]
-          value.to_s unless value.nil? || value.to_s.empty?
-        end
-
-        def port(value)
-          value.nil? ? nil : Integer(value)
-        rescue ArgumentError, TypeError
-          raise "Couldn't open client socket. The port must be a number, got #{value.inspect}"
         end
       end
     end

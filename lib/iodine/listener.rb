@@ -80,7 +80,7 @@ module Iodine
       private
 
       def bind(options, silence, tls)
-        place = [options[:url]&.to_s, address(options), port(options[:port])]
+        place = Place.of(options)
         return open_socket(place, options, tls) unless @service.raw?
         return open_socket(place, options.merge(timeout: silence), tls, :bind_raw) if @handler.respond_to?(:call)
 
@@ -105,25 +105,12 @@ module Iodine
         given&.send(:complete)
       end
 
-      def address(options)
-        value = options[:address]
-        value.to_s unless value.nil? || value.to_s.empty?
-      end
-
       # The absolute path of a folder, nil for none. A leading ~/ is the user's home.
       def folder(value)
         value = value.to_path if value.respond_to?(:to_path)
         return unless value.is_a?(String) && !value.empty?
 
         value.start_with?("~/") ? File.expand_path(value) : File.absolute_path(value)
-      end
-
-      def port(value)
-        case value
-        when nil, Integer then value
-        when /\A\s*\d+\s*\z/ then value.to_i
-        else raise "the port must be a number, got #{value.inspect}"
-        end
       end
 
       # What the environments of all its requests have in common, and a place for what they all have: a Hash that has
