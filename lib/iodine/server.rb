@@ -155,6 +155,8 @@ module Iodine
         def serve(threads, workers, capped)
           announce(threads, workers, capped)
           State.reach(:pre_start)
+          # A callback may have made a daemon of this process, which has another number then.
+          Signals.inherit(@events)
           @running = true
           @worker = workers == 1
           type = @worker ? Worker : Cluster

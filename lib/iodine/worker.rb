@@ -69,8 +69,11 @@ module Iodine
       def hold = @reactor.hold
       def release = @reactor.release
 
-      # In a process forked by the application.
-      def forget = ProcessFork.let_go(@reactor.forget)
+      # In a process forked by the application. If a thread of the pool has done that, it is at its end when it returns.
+      def forget
+        @stopping = true
+        ProcessFork.let_go(@reactor.forget)
+      end
 
       private
 

@@ -64,25 +64,21 @@ RSpec.describe "The life of a process" do
       expect(told[victim.to_s]).to eq(birth)
     end
 
-    it "reaches its states in order when the master is killed" do
-      start(recorder)
-      workers = server.children
-      server.kill("KILL")
-      wait_until("no workers") { workers.none? { |pid| Support::ChildProcess.running?(pid) } }
-
-      expect(told.values_at(*workers.map(&:to_s))).to all eq(birth + ["on_parent_crush"] + death)
-    end
-
-    it "reaches its states in order when the master is killed before its workers serve" do
-      start(<<~RUBY, awaited: /(?:on_start$.*){2}/m)
+    {
+      "" => [recorder, /(?:is running.*){2}/m],
+      " before its workers serve" => [<<~RUBY, /(?:on_start$.*){2}/m]
         #{recorder}
         Iodine.on_state(:on_start) { sleep 0.01 while Process.ppid == $root }
       RUBY
-      workers = server.children
-      server.kill("KILL")
-      wait_until("no workers") { workers.none? { |pid| Support::ChildProcess.running?(pid) } }
+    }.each do |time, (source, awaited)|
+      it "reaches its states in order when the master is killed#{time}" do
+        start(source, awaited: awaited)
+        workers = server.children
+        server.kill("KILL")
+        wait_until("no workers") { workers.none? { |pid| Support::ChildProcess.running?(pid) } }
 
-      expect(told.values_at(*workers.map(&:to_s))).to all eq(birth + ["on_parent_crush"] + death)
+        expect(told.values_at(*workers.map(&:to_s))).to all eq(birth + ["on_parent_crush"] + death)
+      end
     end
 
     it "goes on when callbacks raise, in every state" do
@@ -151,6 +147,16 @@ RSpec.describe "The life of a process" do
 
         expect(server.wait).to be_success
         expect(server.log).to include("returned true")
+      end
+
+      it "TERM stops what a callback has made a daemon of, -w #{workers}" do
+        start("Iodine.on_state(:pre_start) { Process.daemon(true, true) }", workers: workers, awaited: /on port/)
+        response = wait_until("an answer") { server.get("/").body.to_i }
+        daemon = workers == 1 ? response : File.read("/proc/#{response}/stat")[/\) \S (\d+)/, 1].to_i
+        expect(daemon).not_to eq(server.pid)
+        Process.kill("TERM", daemon)
+
+        server.wait_for_log(/Shutdown Complete/)
       end
 
       it "HUP reads again what can be, in every process, -w #{workers}" do
@@ -321,6 +327,37 @@ RSpec.describe "The life of a process" do
         expect(server.log).to match(/forked server stops.*forked server returned false/m)
         expect(server.log).not_to match(/a timer of the parent/)
         expect(server.get("/").status).to eq(200)
+      end
+
+      # A fork without a block, whose child goes on where it was forked: in the middle of a request, or a task.
+      it "and running on, answers no request, and ends, -w #{workers}" do
+        start(<<~RUBY, workers: workers)
+          def fork_here(place)
+            pid = fork or return tell("child", Process.pid, place)
+            Thread.new { tell "ended", Process.wait2(pid) }
+          end
+          Iodine.on_state(:on_start) { Iodine.run { fork_here("task") } }
+          Iodine.run { fork_here("master") if Iodine.master? && Iodine.workers > 1 }
+          Iodine.listen(service: :http, address: "127.0.0.1", port: 0) do |env|
+            fork_here("request") if env["PATH_INFO"] == "/fork"
+            [200, {}, ["from \#{Process.pid}"]]
+          end
+        RUBY
+        port = server.wait_for_log(/Listening on port \d+.*Listening on port (\d+)/m)[1].to_i
+        served = server.connect(port: port) do |peer|
+          Array.new(4) do |turn|
+            peer.write(Support::Server.get(turn == 1 ? "/fork" : "/"))
+            peer.read_response.body[/\d+/].to_i
+          end
+        end
+        server.wait_for_log(/^ended.*exit 0.*^ended.*exit 0/m)
+        children = server.log.scan(/^child (\d+)/).flatten.map(&:to_i)
+        others = together(20) { server.get("/", port: port).body[/\d+/].to_i }
+
+        expect(children.size).to eq(workers == 1 ? 2 : 4)
+        expect(served.uniq.size).to eq(1)
+        expect(served + others).not_to include(*children)
+        expect(server.log).not_to match(/ERROR/)
       end
     end
 

@@ -16,8 +16,8 @@ use crate::gvl;
 use crate::pubsub;
 use crate::rack::{Applications, serve};
 
-/// Runs jobs until the queue is closed, or one of them has ended the thread (`Thread#kill`). One take of the lock serves
-/// all the jobs that are there.
+/// Runs jobs until the queue is closed, or one of them has ended the thread (`Thread#kill`), or has made another process
+/// of it (`fork`). One take of the lock serves all the jobs that are there.
 ///
 /// # Errors
 /// When Ruby ends the thread while it waits (`Thread#kill`, an exception raised into it).
@@ -33,7 +33,13 @@ pub(crate) fn work(
             Taken::Job(job) => {
                 let mut next = Some(job);
                 while let Some(job) = next {
-                    if let Err(error) = run(ruby, handle, applications, job) {
+                    let ran = run(ruby, handle, applications, job);
+                    if applications.are_left() {
+                        // The lock of the queue may have been taken when the process was copied.
+                        std::mem::forget(consumer);
+                        return ran.or_else(|error| leave(ruby, error));
+                    }
+                    if let Err(error) = ran {
                         return leave(ruby, error);
                     }
                     next = consumer.try_take();

@@ -24,7 +24,7 @@ mod shape;
 mod stream;
 mod upgrade;
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use iodine_core::exchange::Exchange;
@@ -86,6 +86,9 @@ pub(crate) struct Applications {
     rack: Numbered<Application>,
     /// Those of raw connections.
     raw: Numbered<Root>,
+    /// This is a process that the application has forked, maybe while it was called: what it was to serve is the
+    /// parent's.
+    left: AtomicBool,
 }
 
 type Numbered<T> = RwLock<Vec<Arc<T>>>;
@@ -104,6 +107,16 @@ impl Applications {
     /// One that makes handlers for raw connections.
     pub(crate) fn find_raw(&self, listener: usize) -> Option<Arc<Root>> {
         find(&self.raw, listener)
+    }
+
+    /// In a process forked by the application: nothing is to be served there.
+    pub(crate) fn leave(&self) {
+        self.left.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether nothing is to be served in this process.
+    pub(crate) fn are_left(&self) -> bool {
+        self.left.load(Ordering::Relaxed)
     }
 
     fn find(&self, listener: usize) -> Option<Arc<Application>> {
@@ -149,6 +162,10 @@ pub(crate) fn serve(
     let mut next = Some(first);
     while let Some(exchange) = next.take() {
         let (outcome, ended) = serve_one(ruby, handle, &desk, &application, exchange);
+        if applications.are_left() {
+            // The parent answers.
+            return ended;
+        }
         if let Outcome::Answered(mut exchange) = outcome {
             if ended.is_ok() && !exchange.response.close {
                 next = exchange.next.take();
