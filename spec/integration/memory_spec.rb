@@ -50,6 +50,28 @@ RSpec.describe "Memory" do
     end
   end
 
+  # Each thread that allocates takes one of its own, which keeps what is free for itself.
+  { "2" => {}, "5" => { "MALLOC_ARENA_MAX" => "5" } }.each do |most, env|
+    it "is taken from #{most} arenas by 16 threads#{", when #{env.keys.first} says so" if env.any?}" do
+      @server = Support::Server.rackup(<<~RUBY, threads: 16, env: { "MALLOC_ARENA_MAX" => nil, **env })
+        require "fiddle"
+        require "tmpdir"
+        def c(name, *types) = Fiddle::Function.new(Fiddle.dlopen(nil)[name], types, Fiddle::TYPE_VOIDP)
+        run(lambda do |env|
+          next sleep(0.01).then { [200, {}, ["x" * 20_000]] } if env["PATH_INFO"] == "/"
+          path = "\#{Dir.tmpdir}/arenas"
+          file = c("fopen", Fiddle::TYPE_VOIDP, Fiddle::TYPE_VOIDP).call(path, "w")
+          c("malloc_info", Fiddle::TYPE_INT, Fiddle::TYPE_VOIDP).call(0, file)
+          c("fclose", Fiddle::TYPE_VOIDP).call(file)
+          [200, {}, [File.read(path).scan("<heap").size.to_s]]
+        end)
+      RUBY
+      5.times { together(32) { @server.get("/") } }
+
+      expect(@server.get("/arenas").body).to eq(most)
+    end
+  end
+
   it "of fewer WebSockets is kept, for the next ones" do
     @server = Support::Server.rackup(app, "-V", "5", threads: 1)
     crowd(900).each(&:close)
