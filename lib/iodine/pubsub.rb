@@ -72,17 +72,19 @@ module Iodine
     #
     # The messages of such a channel have ids, by which event streams resume on their own; see `subscribe`.
     #
-    # [match] `:redis` takes the channel for a pattern: each channel that matches keeps messages
-    # [messages] how many a channel keeps at most; 100
-    # [bytes] how many bytes, each message counted with the channel's name and 128 bytes more; 1 MiB
-    # [age] how old they may be, in seconds; 300
-    #
     # All channels together keep DEFAULT_SETTINGS[:history_max] MiB, 16 unless set; beyond that the oldest messages of
     # all are dropped, and counted in the log. Messages are kept in memory, by each process, for as long as the server
-    # lives. Returns the channel.
+    # lives.
     #
-    # Raises ArgumentError for numbers that are not positive, TypeError for a channel that is none, and RuntimeError
-    # when the server has begun to start, and in a worker.
+    # @param channel [String, Symbol]
+    # @param match [:redis, nil] `:redis` takes the channel for a pattern: each channel that matches keeps messages
+    # @param messages [Integer] how many a channel keeps at most; 100
+    # @param bytes [Integer] how many bytes, each message counted with the channel's name and 128 bytes more; 1 MiB
+    # @param age [Numeric] how old they may be, in seconds; 300
+    # @return [String, Symbol] the channel
+    # @raise [ArgumentError] for numbers that are not positive
+    # @raise [TypeError] for a channel that is none
+    # @raise [RuntimeError] when the server has begun to start, and in a worker
     def self.remember(channel, match: nil, messages: 100, bytes: 1 << 20, age: 300)
       Base::PubSub.remember(channel, match, messages, bytes, age)
       channel

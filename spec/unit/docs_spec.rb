@@ -139,6 +139,14 @@ RSpec.describe "The documents" do
     end
   end
 
+  describe "examples/" do
+    it "has nothing that no spec runs" do
+      specs = Dir.glob("spec/**/*_spec.rb", base: root).concat(["spec/support/rails_application.rb"]).map(&read).join
+      lost = Dir.glob("**/*.{rb,ru}", base: "#{root}/examples").reject { |name| specs.include?(name) }
+      expect(lost).to be_empty
+    end
+  end
+
   describe "ARCHITECTURE.md" do
     it "names every source file with unsafe code" do
       sources = Dir.glob("ext/*/src/**/*.rs", base: root)
