@@ -457,16 +457,16 @@ impl Http {
     }
 
     fn dispatch(&mut self, id: ConnectionId, turn: &mut Turn) {
-        let behind = self.ready.split_off(self.for_application(turn.now));
-        self.in_flight = self.ready.len();
+        let count = self.for_application(turn.now);
+        self.in_flight = count;
         let mut first = None;
-        while let Some(mut exchange) = self.ready.pop_back() {
+        // In its place: the queue keeps its room for the next requests.
+        for mut exchange in self.ready.drain(..count).rev() {
             exchange.connection = id;
             exchange.next = first;
             first = Some(exchange);
         }
         turn.jobs.extend(first.map(Job::Request));
-        self.ready = behind;
     }
 
     /// How many of the requests that are ready go to the application before one that asks for a file.
