@@ -199,6 +199,7 @@ impl Leadership {
         if let Ok(mut reactor) = self.claim() {
             // With a command to carry out it does not sleep.
             self.handle.nudge();
+            reactor.look_around();
             self.turn(&mut reactor);
         }
     }

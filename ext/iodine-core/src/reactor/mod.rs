@@ -99,6 +99,9 @@ pub struct Reactor {
     commands: Vec<Command>,
     buffer: Box<[u8]>,
     exit: Option<Exit>,
+    /// The last turn has polled, so that one with commands to carry out may do without: it costs a system call, and what
+    /// it would find is found a moment later, by the next turn.
+    polled: bool,
     /// There were jobs since the last time all was quiet.
     was_busy: bool,
     /// When it was last looked whether the threads at work take jobs.
@@ -140,6 +143,7 @@ impl Reactor {
             commands: Vec::new(),
             buffer: vec![0; READ_BUFFER].into(),
             exit: None,
+            polled: false,
             was_busy: false,
             roused: Instant::now(),
             no_descriptor_logged: None,
@@ -234,8 +238,19 @@ impl Reactor {
         }
     }
 
+    /// Has the next turn poll, whatever there is to be done.
+    pub(crate) fn look_around(&mut self) {
+        self.polled = false;
+    }
+
     fn poll(&mut self) -> io::Result<()> {
-        let timeout = if self.handle.fall_asleep() { self.timeout() } else { Some(Duration::ZERO) };
+        let may_sleep = self.handle.fall_asleep();
+        if !may_sleep && std::mem::take(&mut self.polled) {
+            self.events.clear();
+            return Ok(());
+        }
+        self.polled = true;
+        let timeout = if may_sleep { self.timeout() } else { Some(Duration::ZERO) };
         let polled = self.poll.poll(&mut self.events, timeout);
         self.handle.wake_up();
         match polled {
