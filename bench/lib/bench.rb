@@ -9,7 +9,8 @@
 #   WrkLoad, FirstByteLoad, MemoryLoad,     one round against one server
 #   MessageLoad, IdleLoad                   the same, by bench/crowd
 #   ProcessTree, Machine  CPU and memory    Results, Bar         medians, ratios, pass or miss
-#   Report       tables and JSON            Calibration          whether the instruments can be trusted
+#   Report, Page tables and JSON            Calibration          whether the instruments can be trusted
+#   Instructions what a request costs in instructions (bench/icount)
 module Bench
   ROOT = File.expand_path("..", __dir__)
   CHECKOUT = File.dirname(ROOT)
@@ -35,5 +36,6 @@ require_relative "bench/server"
 require_relative "bench/servers"
 require_relative "bench/runner"
 require_relative "bench/report"
+require_relative "bench/page"
 require_relative "bench/calibration"
 require_relative "bench/command_line"

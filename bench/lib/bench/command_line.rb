@@ -38,6 +38,7 @@ module Bench
         duration_options(options)
         selection_options(options)
         options.on("--json FILE", "write results here (default: bench/results/TIME.json)") { |path| @json = path }
+        options.on("--page FILE", "write them as a page of the documentation as well") { |path| @page = path }
         options.on("--list", "list the scenarios and their bars") { @action = :list }
         options.on("--calibrate", "check the instruments instead") { @action = :calibrate }
       end
@@ -100,6 +101,7 @@ module Bench
       wanted.group_by(&:group).each_value { |group| measure_group(group, results, report) }
       puts(skipped.map { |scenario| "#{scenario.name}: skipped, needs #{scenario.needs}" }, report.summary)
       report.write_json(@json, wanted)
+      report.write_page(@page, wanted) if @page
       puts "written to #{@json}"
       0
     end

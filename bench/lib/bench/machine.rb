@@ -21,8 +21,14 @@ module Bench
          .find { |path| File.file?(path) && File.executable?(path) }
     end
 
+    # Its name, or nil.
+    def self.processor
+      File.read("/proc/cpuinfo")[/^model name\s*: (.+)$/, 1]
+    end
+
     def self.to_h
-      { cores: Etc.nprocessors, kernel: Etc.uname.fetch(:release), ruby: RUBY_DESCRIPTION, load: load }
+      { processor: processor, cores: Etc.nprocessors, kernel: Etc.uname.fetch(:release), ruby: RUBY_DESCRIPTION,
+        load: load }
     end
   end
 end

@@ -33,9 +33,7 @@ module Bench
 
     # The table of one scenario, with its bars below.
     def table(scenario)
-      rows = @results.servers(scenario.name).map { |server| row(scenario.name, server) }
-      lines = aligned([heading(scenario.name), *rows])
-      [scenario.to_s, *lines, *verdicts(scenario.name)].join("\n")
+      [scenario.to_s, *aligned(cells(scenario.name)), *verdicts(scenario.name)].join("\n")
     end
 
     # All bars in one line.
@@ -47,6 +45,16 @@ module Bench
     def write_json(path, scenarios)
       FileUtils.mkdir_p(File.dirname(path))
       File.write(path, "#{JSON.pretty_generate(to_h(scenarios))}\n")
+    end
+
+    # A page for people who have not run it.
+    def write_page(path, scenarios)
+      File.write(path, Page.new(self, @results, @plan).text(scenarios))
+    end
+
+    # Headings and rows of the table of one scenario.
+    def cells(name)
+      [heading(name), *@results.servers(name).map { |server| row(name, server) }]
     end
 
     private
