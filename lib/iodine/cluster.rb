@@ -26,9 +26,10 @@ module Iodine
         PubSub.begin(@reactor)
         PubSub.keep
         @wanted.times { hire }
+        # Before it reads anything of the workers: what they publish may be for an engine.
+        PubSub.attach(@reactor)
         @reactor.run
         Scheduler.attach(@reactor)
-        PubSub.attach(@reactor)
         RedisClients.start
         Clients.attach_to(@reactor)
         Server.answer_for_metrics(@reactor)

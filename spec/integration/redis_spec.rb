@@ -235,6 +235,27 @@ RSpec.describe "Redis" do
       wait_for_subscription("again", 0)
     end
 
+    it "brings what a worker publishes while the master still starts" do
+      app = <<~RUBY + File.read("#{Support::ROOT}/spec/apps/pubsub.ru")
+        module Late
+          def attach(*)
+            sleep 2 if Iodine.master?
+            super
+          end
+        end
+        Iodine::Base::Scheduler.singleton_class.prepend(Late)
+      RUBY
+      server = Support::Server.rackup(app, "-r", redis.url, workers: 2, threads: 1)
+      server.connect do |peer|
+        socket = Support::WebSocket.new(peer, "/")
+        expect(socket.read_message).to eq("open")
+        tell(socket, 'client.subscribe("early"); Iodine.publish("early", "works")')
+        expect(socket.read_message).to eq("works")
+      end
+    ensure
+      server&.stop
+    end
+
     it "refuses an engine that a worker makes" do
       expect(run("begin Iodine::PubSub::Redis.new('redis://localhost') rescue $!.class end")).to eq("RuntimeError")
     end

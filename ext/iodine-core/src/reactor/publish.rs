@@ -182,6 +182,8 @@ impl Reactor {
             master.into_iter().for_each(|master| self.send(master, &channel, packet.clone()));
         } else if let Some(engine) = self.hub.numbered.get(engine as usize) {
             self.hub.outgoing.push((Arc::clone(engine), Arc::new(Message::new(channel, payload))));
+        } else {
+            log::error!("a message was dropped: the master has no engine of the number {engine}");
         }
     }
 
