@@ -150,6 +150,30 @@ RSpec.describe "A restart" do
     end
   end
 
+  # As impatient operators, deploy scripts and managers of services send them, at the same time.
+  it "among other signals, in whatever order, fails no request" do
+    folder = Dir.mktmpdir("iodine-storm")
+    cluster("-pid", "#{folder}/pid")
+    visitors = Support::Visitors.new(server, kept: 2, brief: 4)
+    random = Random.new(42)
+    master = -> { File.read("#{folder}/pid").to_i }
+    (%w[USR1 USR1 USR1 USR2 HUP HUP TTIN TTOU CHLD CONT WINCH] * 4).shuffle(random: random).each do |signal|
+      Process.kill(signal, master.call)
+      sleep random.rand(0.1)
+    end
+    served = visitors.answers
+    wait_until("visits after the storm", within: 30) { visitors.answers > served + 100 }
+    last = wait_until("one master", within: 30) { (pid = master.call) && Support::ChildProcess.running?(pid) && pid }
+    visitors.finish
+
+    expect(Array.new(visitors.failures.size) { visitors.failures.pop.inspect }).to be_empty
+    expect(server.log).not_to match(/FATAL/)
+    Process.kill("TERM", last)
+    wait_until("its end", within: 20) { !Support::ChildProcess.running?(last) }
+  ensure
+    FileUtils.rm_rf(folder) if folder
+  end
+
   describe "with -reload" do
     def version(text) = "run ->(_env) { [200, {}, [#{text.inspect}]] }"
 
