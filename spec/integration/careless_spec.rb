@@ -35,8 +35,8 @@ RSpec.describe "Careless handlers of raw connections" do
 
       it "a client is closed at once for who closes it, and can be given to nobody after its end" do
         %i[closes late].each { |name| open_raw(name) { |peer| peer.close_write && peer.read_to_end(within: wait) } }
-        server.wait_for_log(/^closes nil false false -1$/)
-        server.wait_for_log(/^late handler HandsOverLate$/)
+        server.wait_for_log(/^closes nil false false -1$/, within: wait)
+        server.wait_for_log(/^late handler HandsOverLate$/, within: wait)
       end
 
       it "no message is told after close, even if it has come before" do
@@ -47,7 +47,7 @@ RSpec.describe "Careless handlers of raw connections" do
           open_raw(:deaf) { |other| other.write("release") && server.wait_for_log(/deaf hears release/, within: wait) }
           expect(peer.read_to_end(within: wait)).to eq("")
         end
-        server.wait_for_log(/^Deaf closed$/)
+        server.wait_for_log(/^Deaf closed$/, within: wait)
         expect(server.log).not_to include("unheard")
       end
     end
