@@ -3,6 +3,7 @@
 use std::io::Write;
 use std::str;
 
+use iodine_proto::http1::push_decimal;
 use magnus::encoding::{Coderange, EncodingCapable};
 use magnus::prelude::*;
 use magnus::r_hash::ForEach;
@@ -79,8 +80,11 @@ impl Format {
 impl Document<'_> {
     fn value(&mut self, value: Value) -> Result<(), Error> {
         if let Some(number) = Fixnum::from_value(value) {
-            // Memory takes any write.
-            let _ = write!(self.text, "{}", number.to_i64());
+            let number = number.to_i64();
+            if number < 0 {
+                self.text.push(b'-');
+            }
+            push_decimal(number.unsigned_abs(), &mut self.text);
             return Ok(());
         }
         match self.class(value) {
