@@ -74,6 +74,9 @@ RSpec.describe "Redis" do
           ask(one, 'client.subscribe("pat.a")')
           ask(one, 'client.subscribe("pat.*", match: :redis) { |*got| client.write(got.inspect) }')
           ask(other, 'client.subscribe("pa[t]*", match: :redis); client.subscribe("pat.?", match: :redis)')
+          # They may be clients of two workers, of which either may be heard first.
+          wait_for_subscription("pat.a")
+          wait_until("the patterns") { redis.patterns == 3 }
           tell(other, 'Iodine.publish("pat.a", "x")')
 
           expect(messages(one, 2)).to match_array(["x", '["pat.a", "x"]'])
@@ -537,6 +540,7 @@ RSpec.describe "Redis" do
              '99.times { Iodine.publish("closed", "1") }; client.subscribe("open"); Iodine.publish("open", "2")')
         expect(socket.read_message).to eq("2")
       end
+      server.wait_for_log(/has refused messages, 64 by now/)
       expect(server.log.scan(/has refused messages, (\d+)/).flatten).to eq(%w[1 2 4 8 16 32 64])
     ensure
       redis&.stop
