@@ -17,16 +17,16 @@ module Support
     # It starts slowly on a loaded machine.
     START = 60
 
-    # Yields a browser, and ends it.
-    def self.open
-      browser = new
+    # Yields a browser, and ends it. +env+ are variables for it.
+    def self.open(env: {})
+      browser = new(env)
       yield browser
     ensure
       browser&.close
     end
 
-    def initialize
-      @driver = ChildProcess.new("chromedriver", "--port=0")
+    def initialize(env)
+      @driver = ChildProcess.new("chromedriver", "--port=0", env: env)
       port = @driver.out.wait_for(/started successfully on port (\d+)/, within: START)[1]
       @http = Net::HTTP.new("127.0.0.1", port.to_i)
       @http.read_timeout = START
