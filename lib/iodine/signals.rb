@@ -32,14 +32,14 @@ module Iodine
           @previous["PIPE"] = trap("PIPE", "IGNORE")
         end
 
-        # In a forked process: the same signals, for its own events.
+        # In a forked process: the same signals, for its own events. One may come between any two of these lines: it is
+        # an event as soon as the process is the owner, and missed until then.
         def inherit(events)
-          missed = @missed
-          @missed = Thread::Queue.new
-          @events = events
           @interrupts = 0
+          @missed ||= Thread::Queue.new
+          @events = events
           @owner = Process.pid
-          events << missed.pop until missed.nil? || missed.empty?
+          events << @missed.pop until @missed.empty?
         end
 
         # Puts the former handlers back.

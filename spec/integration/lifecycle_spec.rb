@@ -182,6 +182,30 @@ RSpec.describe "The life of a process" do
       server.wait_for_log(/shutdown. Respawning/)
     end
 
+    it "are all told to a process that takes them over, whenever they come" do
+      process = Support::ChildProcess.run_ruby(<<~RUBY)
+        require "iodine"
+
+        Iodine::Base::Signals.install(Thread::Queue.new) { nil }
+        Process.wait(fork do
+          events = Thread::Queue.new
+          sent = 0
+          each_line = TracePoint.new(:line) do |at|
+            next unless at.method_id == :inherit && sent < 50
+
+            sent += 1
+            Process.kill("USR1", Process.pid)
+          end
+          each_line.enable { Iodine::Base::Signals.inherit(events) }
+          p [sent, events.size]
+        end)
+      RUBY
+
+      sent, told = process.out.text.scan(/\d+/).map(&:to_i)
+      expect(sent).to be > 4
+      expect(told).to eq(sent)
+    end
+
     it "TTIN adds a worker, TTOU lets the youngest one leave, and one stays" do
       start("")
       first, second = server.children.sort
