@@ -128,7 +128,8 @@ RSpec.describe "In adversity" do
     end
   end
 
-  describe "without processes" do
+  # Ruby 3.3 does not say that a fork has found no room, but tries again by itself, and the master with it.
+  describe "without processes", if: RUBY_VERSION < "3.3" do
     # The limit is one user's, and root has none. +room+ is for how many processes and threads more than there are.
     app = <<~RUBY
       Process::UID.change_privilege(ENV["TO_BE"].to_i)
@@ -138,7 +139,6 @@ RSpec.describe "In adversity" do
         next unless (forks += 1) == 3
 
         most = Process.getrlimit(:NPROC)[1]
-        # Not by the next fork: Ruby 3.3 tries by itself until one succeeds.
         Thread.new { sleep(1) && Process.setrlimit(:NPROC, most, most) }
         Process.setrlimit(:NPROC, tasks + ENV["ROOM"].to_i, most)
       end
