@@ -149,16 +149,6 @@ RSpec.describe "The life of a process" do
         expect(server.log).to include("returned true")
       end
 
-      it "TERM stops what a callback has made a daemon of, -w #{workers}" do
-        start("Iodine.on_state(:pre_start) { Process.daemon(true, true) }", workers: workers, awaited: /on port/)
-        response = wait_until("an answer") { server.get("/").body.to_i }
-        daemon = workers == 1 ? response : File.read("/proc/#{response}/stat")[/\) \S (\d+)/, 1].to_i
-        expect(daemon).not_to eq(server.pid)
-        Process.kill("TERM", daemon)
-
-        server.wait_for_log(/Shutdown Complete/)
-      end
-
       it "HUP reads again what can be, in every process, -w #{workers}" do
         start('Iodine::Base::Reload.add("the weather") { tell "read by", Process.pid }', workers: workers)
         pids = [server.pid, *server.children]
@@ -180,6 +170,15 @@ RSpec.describe "The life of a process" do
       server.wait_for_log(/(?:is running.*){2}/m)
 
       server.wait_for_log(/shutdown. Respawning/)
+    end
+
+    it "TERM stops what a callback has made a daemon of" do
+      start("Iodine.on_state(:pre_start) { Process.daemon(true, true) }", workers: 1, awaited: /on port/)
+      daemon = wait_until("an answer") { server.get("/").body.to_i }
+      expect(daemon).not_to eq(server.pid)
+      Process.kill("TERM", daemon)
+
+      server.wait_for_log(/Shutdown Complete/)
     end
 
     it "are all told to a process that takes them over, whenever they come" do
