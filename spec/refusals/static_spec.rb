@@ -17,7 +17,7 @@ RSpec.describe "Static files that are refused" do
     File.symlink("../secret.txt", "#{folder}/out.txt")
     File.symlink("#{@base}/secret.txt", "#{folder}/absolute.txt")
     File.symlink("..", "#{folder}/parent")
-    File.symlink("/", "#{folder}/root")
+    File.symlink("/", "#{folder}/top")
     File.symlink("loop", "#{folder}/loop")
     File.symlink("sub/b.txt", "#{folder}/within.txt")
     File.symlink("/dev/zero", "#{folder}/zero")
@@ -40,7 +40,7 @@ RSpec.describe "Static files that are refused" do
     "have a NUL" => %w[/a.txt%00 /%00 /a%00.txt /a.txt%00.html],
     "have backslashes" => ["/sub\\b.txt", "/..\\secret.txt", "/%5c..%5csecret.txt", "/sub%5Cb.txt"],
     "are hidden" => %w[/.env /%2eenv /sub/.hidden/c.txt /.git/config],
-    "are links out of the folder" => %w[/out.txt /absolute.txt /parent/secret.txt /root/etc/passwd /loop /loop/a],
+    "are links out of the folder" => %w[/out.txt /absolute.txt /parent/secret.txt /top/etc/passwd /loop /loop/a],
     "are no regular files" => %w[/fifo /socket /zero /sub /a.txt/ /a.txt/b],
     "have names beyond any file" => ["/#{"x" * 300}", "/#{"x/" * 2500}", "/%ff%fe", "/\u00e9"]
   }
