@@ -56,11 +56,7 @@ RSpec.describe "Grape", if: Gem::Specification.any? { |gem| gem.name == "grape" 
   end
 
   describe "started by rackup -s iodine" do
-    serving do
-      app = File.expand_path("spec/apps/grape.ru", Support::ROOT)
-      Support::Server.new([RbConfig.ruby, "-I#{Support::ROOT}/lib", "-S", "rackup", "-s", "iodine", "-o", "127.0.0.1",
-                           "-p", "0", "-E", "none", app])
-    end
+    serving { Support::Server.by_rackup("grape.ru", "-E", "none") }
 
     it_behaves_like "a library"
   end

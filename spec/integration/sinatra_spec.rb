@@ -102,17 +102,12 @@ RSpec.describe "Sinatra", if: Gem::Specification.any? { |gem| gem.name == "sinat
   end
 
   describe "started by rackup -s iodine" do
-    serving do
-      app = File.expand_path("spec/apps/sinatra.ru", Support::ROOT)
-      Support::Server.new([RbConfig.ruby, "-I#{Support::ROOT}/lib", "-S", "rackup", "-s", "iodine", "-o", "127.0.0.1",
-                           "-p", "0", "-E", "none", app])
-    end
+    serving { Support::Server.by_rackup("sinatra.ru", "-E", "none") }
 
     it_behaves_like "a guestbook"
 
     it "stops" do
-      rackup = Support::Server.new([RbConfig.ruby, "-I#{Support::ROOT}/lib", "-S", "rackup", "-s", "iodine",
-                                    "-o", "127.0.0.1", "-p", "0", File.expand_path("spec/apps/env.ru", Support::ROOT)])
+      rackup = Support::Server.by_rackup("env.ru")
 
       expect(rackup.get("/").status).to eq(200)
       expect(rackup.stop).to be_success

@@ -17,6 +17,12 @@ module Support
         new(command, dir: dir, env: env)
       end
 
+      # Starts a file of spec/apps by the command of rackup.
+      def by_rackup(app, *flags)
+        new([RbConfig.ruby, "-I#{ROOT}/lib", "-S", "rackup", "-s", "iodine", "-o", "127.0.0.1", "-p", "0", *flags,
+             File.expand_path("spec/apps/#{app}", ROOT)])
+      end
+
       # Starts a Ruby script: the name of a file in spec/apps, or source. It must listen +listeners+ times.
       def script(source, *arguments, env: {}, listeners: 1)
         dir = Dir.mktmpdir("iodine-spec-app")
