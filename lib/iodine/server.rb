@@ -67,7 +67,7 @@ module Iodine
         def connections = @process&.connections || NO_CONNECTIONS.dup
 
         # Asks for the end.
-        def stop = @events&.push(:stop)
+        def stop = @events && Signals.tell(:stop)
 
         # The master is gone, or does not want this worker any more. Called by a thread of the worker.
         def orphaned = @events&.push(:orphaned)

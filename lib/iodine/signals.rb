@@ -7,6 +7,10 @@ module Iodine
     #
     # A forked process has the handlers of the one it was forked from. A worker takes them over, with whatever has come
     # before it could (`inherit`); a child process of the application gets rid of them (`restore`).
+    #
+    # Handlers run on the main thread, which is also the one that waits for events. A Queue that is filled by a handler
+    # of the thread that is about to wait for it does not wake that thread, then or later (Ruby 3.1). So another thread
+    # brings events from the handlers to the queue.
     module Signals
       # Signals and their events.
       EVENTS = {
@@ -23,8 +27,10 @@ module Iodine
           @previous = EVENTS.to_h do |signal, event|
             previous = nil
             previous = trap(signal) do |number|
-              arrive(signal, event)
               previous.call(number) if previous.respond_to?(:call)
+            ensure
+              # Last: while a handler still runs, a thread that wakes this one does so in vain.
+              arrive(signal, event)
             end
             [signal, previous]
           end
@@ -32,31 +38,42 @@ module Iodine
           @previous["PIPE"] = trap("PIPE", "IGNORE")
         end
 
-        # In a forked process: the same signals, for its own events. One may come between any two of these lines: it is
-        # an event as soon as the process is the owner, and missed until then.
+        # In a forked process: the same signals, for its own events.
         def inherit(events)
           @interrupts = 0
-          @missed ||= Thread::Queue.new
-          @events = events
+          @arrived ||= Thread::Queue.new
           @owner = Process.pid
-          events << @missed.pop until @missed.empty?
+          @messenger = messenger(@arrived, events) unless @messenger&.alive?
         end
+
+        # Sends an event of this process. May be called within a signal handler.
+        def tell(event) = @arrived&.push([Process.pid, event])
 
         # Puts the former handlers back.
         def restore
           @previous&.each { |signal, handler| trap(signal, handler || "DEFAULT") }
           @previous = nil
+          @arrived&.close
+          @arrived = nil
         end
 
         private
 
-        def arrive(signal, event)
-          # Between the fork and `inherit`.
-          return @missed << event unless Process.pid == @owner
+        # Ends when `arrived` is closed and empty. What came to the process that this one was forked from is not for it.
+        def messenger(arrived, events)
+          Thread.new do
+            while (process, event = arrived.pop)
+              events << event if process == Process.pid
+            end
+          end
+        end
 
-          @interrupts += 1 if signal == "INT"
-          @at_once.call if @interrupts > 1
-          @events << event
+        def arrive(signal, event)
+          if signal == "INT" && Process.pid == @owner
+            @interrupts += 1
+            @at_once.call if @interrupts > 1
+          end
+          tell(event)
         end
       end
     end
