@@ -52,9 +52,9 @@ module Iodine
         # Puts the former handlers back.
         def restore
           @previous&.each { |signal, handler| trap(signal, handler || "DEFAULT") }
-          @previous = nil
-          @arrived&.close
-          @arrived = nil
+          arrived = @arrived
+          @previous = @arrived = @messenger = nil
+          arrived&.close
         end
 
         private
