@@ -128,7 +128,7 @@ RSpec.describe "In adversity" do
     end
   end
 
-  # Ruby 3.3 does not say that a fork has found no room, but tries again by itself, and the master with it.
+  # In Ruby 3.3 a thread that could not be made still gets the VM lock when it is its turn, and no other one runs again.
   describe "without processes", if: RUBY_VERSION < "3.3" do
     # The limit is one user's, and root has none. +room+ is for how many processes and threads more than there are.
     app = <<~RUBY

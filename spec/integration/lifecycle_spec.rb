@@ -157,6 +157,10 @@ RSpec.describe "The life of a process" do
         Process.kill("TERM", daemon)
 
         server.wait_for_log(/Shutdown Complete/)
+      rescue Support::DeadlineError
+        # It is in no group of the specs'.
+        Process.kill("KILL", daemon) if daemon
+        raise
       end
 
       it "HUP reads again what can be, in every process, -w #{workers}" do
