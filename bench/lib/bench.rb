@@ -9,7 +9,7 @@
 #   WrkLoad, FirstByteLoad, MemoryLoad,     one round against one server
 #   MessageLoad, IdleLoad                   the same, by bench/crowd
 #   ProcessTree, Machine  CPU and memory    Results, Bar         medians, ratios, pass or miss
-#   Report, Page tables and JSON            Calibration          whether the instruments can be trusted
+#   Report, Page, BarChart  tables, JSON    Calibration          whether the instruments can be trusted
 #   Instructions what a request costs in instructions (bench/icount)
 module Bench
   ROOT = File.expand_path("..", __dir__)
@@ -37,5 +37,6 @@ require_relative "bench/servers"
 require_relative "bench/runner"
 require_relative "bench/report"
 require_relative "bench/page"
+require_relative "bench/bar_chart"
 require_relative "bench/calibration"
 require_relative "bench/command_line"

@@ -1,5 +1,6 @@
 # frozen_string_literal: true
 
+require "rexml/document"
 require "tmpdir"
 require_relative "../../bench/lib/bench"
 
@@ -183,6 +184,16 @@ RSpec.describe Bench do
   end
 
   describe Bench::Report do
+    it "has passed when each bar was reached" do
+      stub_const("Bench::BARS", Bench::BARS.select { |bar| bar.scenario == :memory })
+      expect(report).to be_passed
+      results.add(:memory, :iodine, { growth: 1.2 })
+      results.add(:memory, :iodine, { growth: 1.2 })
+      expect(report).not_to be_passed
+      expect(report.summary).to eq(["bars", "  memory           miss       growth <= 1.05: 1.2",
+                                    "0 pass, 1 miss, 0 unmeasured"])
+    end
+
     let(:results) { Bench::Results.new }
     let(:scenario) { Bench::SCENARIOS.find { |candidate| candidate.name == :memory } }
     let(:report) { described_class.new(results, Bench::Plan.quick) }
@@ -209,6 +220,38 @@ RSpec.describe Bench do
         expect(written.dig("scenarios", "memory", "iodine", "rounds", 0, "late_mib")).to eq(20.5)
         expect(written["bars"]).to include(include("scenario" => "memory", "outcome" => "pass"))
       end
+    end
+  end
+
+  describe Bench::BarChart do
+    def chart(**times)
+      results = Bench::Results.new
+      times.each { |server, cpu_us| results.add(:hello_t1, server, { cpu_us: cpu_us }) }
+      described_class.new(results, Bench::SCENARIOS.first(1)).to_svg
+    end
+
+    it "has bars of one scale, and the figures beside them" do
+      drawn = REXML::Document.new(chart(iodine: 6.0, puma: 24.0, floor: 3.0))
+      widths = drawn.get_elements("//rect[@x='220'][@height='12']").filter_map { |rect| rect["width"].to_f }
+      expect(widths.last(3)).to match([61.3, be_within(0.1).of(245.0), be_within(0.1).of(30.6)])
+      expect(drawn.get_elements("//text").map(&:text)).to include("6.0 us", "24.0 us", "3.0 us")
+    end
+
+    it "cuts long bars off, and says so" do
+      expect(chart(iodine: 5.0, puma: 100.0)).to include(">100 us (20.0 x)<")
+    end
+
+    it "leaves out what iodine alone has run, or has not" do
+      expect(chart(iodine: 5.0)).not_to include("hello_t1")
+      expect(chart(puma: 5.0, floor: 1.0)).not_to include("hello_t1")
+    end
+  end
+
+  describe Bench::FrameworkLoad do
+    it "finds out what a call of the application takes by itself" do
+      load = described_class.new(connections: 1, request: Bench::Request.new, app_path: "bench/apps/hello.ru")
+      stub_const("Bench::FrameworkLoad::SECONDS", 0.05)
+      expect(load.send(:microseconds_a_call)).to be_between(0.1, 1000)
     end
   end
 

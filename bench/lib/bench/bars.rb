@@ -41,41 +41,54 @@ module Bench
     end
   end
 
+  # Of 16 threads that each wait 10 ms.
   SLEEPING_REQUESTS_PER_SECOND = 16 / 0.01
-  private_constant :SLEEPING_REQUESTS_PER_SECOND
+  # How many bodies of 3 MiB may be in memory: one a thread, and two.
+  BODIES = 1 + 2
+  # Two workers on two processors do so many times what one does.
+  SPEED_UP = 1.8
+  private_constant :SLEEPING_REQUESTS_PER_SECOND, :BODIES, :SPEED_UP
+
+  # A row of BARS: what iodine's +metric+ in +scenario+ may be at most, or must be at least.
+  def self.bar(scenario, metric, bound, limit, to = nil)
+    Bar.new(metric: metric, scenario: scenario, bound: bound, limit: limit, to: to)
+  end
+  private_class_method :bar
 
   BARS = [
-    Bar.new(metric: :cpu_us, scenario: :hello_t1, bound: :at_most, limit: 1.5, to: %i[hello_t1 floor]),
-    Bar.new(metric: :rps, scenario: :hello_t1, bound: :at_least, limit: 8.0, to: %i[hello_t1 puma]),
-    Bar.new(metric: :cpu_us, scenario: :hello_t4, bound: :at_most, limit: 1.15, to: %i[hello_t1 iodine]),
-    Bar.new(metric: :cpu_us, scenario: :hello_pipelined, bound: :at_most, limit: 0.3, to: %i[hello_t1 iodine]),
-    Bar.new(metric: :cpu_us, scenario: :hello_t1, bound: :at_most, limit: 1.35, to: %i[hello_t1 floor]),
-    Bar.new(metric: :cpu_us, scenario: :hello_t4, bound: :at_most, limit: 1.1, to: %i[hello_t1 iodine]),
-    Bar.new(metric: :cpu_us, scenario: :hello_t16, bound: :at_most, limit: 1.2, to: %i[hello_t1 iodine]),
-    Bar.new(metric: :cpu_us, scenario: :hello_pipelined, bound: :at_most, limit: 0.2, to: %i[hello_t1 iodine]),
-    Bar.new(metric: :p50_ms, scenario: :hello_c1, bound: :at_most, limit: 1.6, to: %i[hello_c1 floor]),
-    Bar.new(metric: :cpu_us, scenario: :headers, bound: :at_most, limit: 0.17, to: %i[headers puma]),
-    Bar.new(metric: :rps, scenario: :post_10k, bound: :at_least, limit: 4.0, to: %i[post_10k puma]),
-    Bar.new(metric: :cpu_us, scenario: :post_10k, bound: :at_most, limit: 2.5, to: %i[hello_t1 iodine]),
-    Bar.new(metric: :cpu_us, scenario: :streamed, bound: :at_most, limit: 0.25, to: %i[streamed puma]),
-    Bar.new(metric: :cpu_us, scenario: :hello_tls, bound: :at_most, limit: 1.5, to: %i[hello_t1 iodine]),
-    Bar.new(metric: :rps, scenario: :handshakes, bound: :at_least, limit: 1.0, to: %i[handshakes nginx]),
-    Bar.new(metric: :cpu_us, scenario: :hello_log, bound: :at_most, limit: 1.1, to: %i[hello_t1 iodine]),
-    Bar.new(metric: :rps, scenario: :body_1mb, bound: :at_least, limit: 1.2, to: %i[body_1mb puma]),
-    Bar.new(metric: :rps, scenario: :body_1mb, bound: :at_least, limit: 1.4, to: %i[body_1mb puma]),
-    Bar.new(metric: :cpu_us, scenario: :body_1mb, bound: :at_most, limit: 0.7, to: %i[body_1mb puma]),
-    Bar.new(metric: :rps, scenario: :body_3mb, bound: :at_least, limit: 1.4, to: %i[body_3mb puma]),
-    Bar.new(metric: :cpu_us, scenario: :body_3mb, bound: :at_most, limit: 0.7, to: %i[body_3mb puma]),
-    Bar.new(metric: :cpu_us, scenario: :static_10k, bound: :at_most, limit: 0.7, to: %i[static_10k nginx]),
-    Bar.new(metric: :cpu_us, scenario: :static_10k_log, bound: :at_most, limit: 1.1, to: %i[static_10k iodine]),
-    Bar.new(metric: :cpu_us, scenario: :static_1mb, bound: :at_most, limit: 1.1, to: %i[static_1mb nginx]),
-    Bar.new(metric: :cpu_us, scenario: :ws_echo, bound: :at_most, limit: 1.45, to: %i[ws_echo floor]),
-    Bar.new(metric: :cpu_us, scenario: :ws_fan_out, bound: :at_most, limit: 1.25, to: %i[ws_fan_out floor]),
-    Bar.new(metric: :cpu_us, scenario: :ws_fan_out_w2, bound: :at_most, limit: 1.25, to: %i[ws_fan_out iodine]),
-    Bar.new(metric: :cpu_us, scenario: :sse_fan_out, bound: :at_most, limit: 1.25, to: %i[sse_fan_out floor]),
-    Bar.new(metric: :idle_kib, scenario: :ws_idle, bound: :at_most, limit: 6),
-    Bar.new(metric: :rps, scenario: :sleep, bound: :at_least, limit: 0.95 * SLEEPING_REQUESTS_PER_SECOND),
-    Bar.new(metric: :first_byte_ms, scenario: :first_byte, bound: :at_most, limit: 50),
-    Bar.new(metric: :growth, scenario: :memory, bound: :at_most, limit: 1.05)
+    bar(:hello_t1, :cpu_us, :at_most, 1.35, %i[hello_t1 floor]),
+    bar(:hello_t1, :rps, :at_least, 8.0, %i[hello_t1 puma]),
+    bar(:hello_t4, :cpu_us, :at_most, 1.1, %i[hello_t1 iodine]),
+    bar(:hello_t16, :cpu_us, :at_most, 1.2, %i[hello_t1 iodine]),
+    bar(:hello_pipelined, :cpu_us, :at_most, 0.2, %i[hello_t1 iodine]),
+    # What two workers would do with two processors of their own: wrk needs one of them here.
+    bar(:hello_w2, :cpu_us, :at_most, (2 / SPEED_UP).round(2), %i[hello_w1 iodine]),
+    bar(:work_w2, :rps, :at_least, SPEED_UP, %i[work_w1 iodine]),
+    bar(:hello_log, :cpu_us, :at_most, 1.1, %i[hello_t1 iodine]),
+    bar(:hello_tls, :cpu_us, :at_most, 1.5, %i[hello_t1 iodine]),
+    bar(:handshakes, :rps, :at_least, 1.0, %i[handshakes nginx]),
+    bar(:hello_c1, :p50_ms, :at_most, 1.6, %i[hello_c1 floor]),
+    bar(:headers, :cpu_us, :at_most, 0.17, %i[headers puma]),
+    bar(:post_10k, :rps, :at_least, 4.0, %i[post_10k puma]),
+    bar(:post_10k, :cpu_us, :at_most, 2.5, %i[hello_t1 iodine]),
+    bar(:body_1mb, :rps, :at_least, 1.4, %i[body_1mb puma]),
+    bar(:body_1mb, :cpu_us, :at_most, 0.7, %i[body_1mb puma]),
+    bar(:body_3mb, :rps, :at_least, 1.4, %i[body_3mb puma]),
+    bar(:body_3mb, :cpu_us, :at_most, 0.7, %i[body_3mb puma]),
+    bar(:body_3mb_peak, :rise_mib, :at_most, 3 * BODIES),
+    bar(:streamed, :cpu_us, :at_most, 0.25, %i[streamed puma]),
+    bar(:sinatra, :own_us, :at_most, 0.25, %i[sinatra puma]),
+    bar(:rails, :own_us, :at_most, 0.25, %i[rails puma]),
+    bar(:static_10k, :cpu_us, :at_most, 0.65, %i[static_10k nginx]),
+    bar(:static_10k_log, :cpu_us, :at_most, 1.1, %i[static_10k iodine]),
+    bar(:static_1mb, :cpu_us, :at_most, 1.1, %i[static_1mb nginx]),
+    bar(:ws_echo, :cpu_us, :at_most, 1.23, %i[ws_echo floor]),
+    bar(:ws_fan_out, :cpu_us, :at_most, 1.06, %i[ws_fan_out floor]),
+    bar(:ws_fan_out_w2, :cpu_us, :at_most, 1.25, %i[ws_fan_out iodine]),
+    bar(:sse_fan_out, :cpu_us, :at_most, 1.06, %i[sse_fan_out floor]),
+    bar(:ws_idle, :idle_kib, :at_most, 5.1),
+    bar(:sleep, :rps, :at_least, 0.95 * SLEEPING_REQUESTS_PER_SECOND),
+    bar(:first_byte, :first_byte_ms, :at_most, 50),
+    bar(:memory, :growth, :at_most, 1.05)
   ].freeze
 end

@@ -16,7 +16,7 @@ module Bench
     end
 
     # The exit status: 0 when everything was measured, 1 when something is missing or an instrument is off. A missed
-    # bar is a finding and not a failure.
+    # bar is a finding, and a failure only for --check.
     def run
       parser.parse!(@arguments)
       raise OptionParser::InvalidArgument, @arguments.first if @arguments.any?
@@ -39,6 +39,7 @@ module Bench
         selection_options(options)
         options.on("--json FILE", "write results here (default: bench/results/TIME.json)") { |path| @json = path }
         options.on("--page FILE", "write them as a page of the documentation as well") { |path| @page = path }
+        options.on("--check", "fail when a bar is not reached or was not measured") { @check = true }
         options.on("--list", "list the scenarios and their bars") { @action = :list }
         options.on("--calibrate", "check the instruments instead") { @action = :calibrate }
       end
@@ -103,7 +104,7 @@ module Bench
       report.write_json(@json, wanted)
       report.write_page(@page, wanted) if @page
       puts "written to #{@json}"
-      0
+      @check && !report.passed? ? 1 : 0
     end
 
     def measure_group(group, results, report)

@@ -18,9 +18,10 @@ module Bench
 
   # Throughput, latency and CPU time a request under wrk.
   class WrkLoad
-    def initialize(connections:, request:)
+    # +processor+ is the number of the one that wrk keeps to, or nil.
+    def initialize(connections:, request:, processor: nil)
       @connections = connections
-      @wrk = Wrk.new(connections: connections, request: request)
+      @wrk = Wrk.new(connections: connections, request: request, processor: processor)
     end
 
     def to_s
@@ -45,6 +46,64 @@ module Bench
         p50_ms: result.p50_us&.fdiv(1000), p99_ms: result.p99_us&.fdiv(1000), p999_ms: result.p999_us&.fdiv(1000),
         rss_mib: server.tree.rss_bytes.fdiv(1 << 20), errors: result.errors }
     end
+  end
+
+  # The same for an application whose own work is not small. +own_us+ is the CPU time a request without it: what the
+  # application takes is measured in each round, by calling it in a loop.
+  class FrameworkLoad < WrkLoad
+    def initialize(app_path:, **rest)
+      super(**rest)
+      @app_path = app_path
+    end
+
+    def measure(server, plan)
+      figures = super
+      app_us = microseconds_a_call
+      figures.merge(app_us: app_us, own_us: figures.fetch(:cpu_us) - app_us)
+    end
+
+    private
+
+    def microseconds_a_call
+      output, status = Open3.capture2(Server::ENVIRONMENT, RbConfig.ruby, CALLS, @app_path, SECONDS.to_s)
+      raise Error, "#{@app_path} cannot be called in a loop" unless status.success?
+
+      Float(output)
+    end
+
+    CALLS = File.join(ROOT, "apps", "calls.rb")
+    SECONDS = 1
+    private_constant :CALLS, :SECONDS
+  end
+
+  # How far resident memory rises above that of an idle server while large bodies are under way.
+  class PeakLoad < WrkLoad
+    def warm_up(server, _plan)
+      Client.fetch(server.port, @request)
+    end
+
+    def initialize(request:, **rest)
+      super
+      @request = request
+    end
+
+    # A process is young only once.
+    def rounds(_plan)
+      1
+    end
+
+    def measure(server, plan)
+      before = server.tree.rss_bytes
+      peak = before
+      watch = Thread.new { loop { peak = [peak, server.tree.rss_bytes].max.tap { sleep SAMPLE_SECONDS } } }
+      figures = super
+      figures.merge(rise_mib: ([peak, server.tree.rss_bytes].max - before).fdiv(1 << 20))
+    ensure
+      watch&.kill
+    end
+
+    SAMPLE_SECONDS = 0.05
+    private_constant :SAMPLE_SECONDS
   end
 
   # How long the first byte of a body takes that the application has not finished.

@@ -3,14 +3,16 @@
 module Bench
   # Results as a page of the documentation.
   class Page
-    def initialize(report, results, plan)
+    # +picture+ is the name of the file with the chart, beside the page.
+    def initialize(report, results, plan, picture:)
       @report = report
       @results = results
       @plan = plan
+      @picture = picture
     end
 
     def text(scenarios)
-      "#{[introduction, *scenarios.map { |scenario| section(scenario) }, bars].join("\n\n")}\n"
+      "#{[introduction, bars, *scenarios.map { |scenario| section(scenario) }].join("\n\n")}\n"
     end
 
     private
@@ -27,14 +29,18 @@ module Bench
         * Load average at the end, which says how far to trust figures rather than ratios: #{machine[:load]}
         * #{machine[:ruby]}
         * #{@plan.rounds} rounds of #{@plan.seconds} s for each server, taking turns; medians
+
+        ![CPU time a request, as multiples of iodine's](#{@picture})
       TEXT
     end
 
     def section(scenario)
       heading, *rows = @report.cells(scenario.name)
-      ["## #{scenario.name}", "", "#{scenario.about} (#{scenario.load}, `-t #{scenario.threads}`)", "", line(heading),
+      ["## #{scenario.name}", "", "#{scenario.about} (#{scenario.load}, `#{options(scenario)}`)", "", line(heading),
        line(heading.map { "---" }), *rows.map { |row| line(row) }].join("\n")
     end
+
+    def options(scenario) = "-t #{scenario.threads}#{" -w #{scenario.workers}" if scenario.workers > 1}"
 
     def bars
       verdicts = BARS.map { |bar| [bar, bar.verdict(@results)] }.reject { |_, verdict| verdict.outcome == :unmeasured }

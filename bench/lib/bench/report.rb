@@ -13,10 +13,13 @@ module Bench
     COLUMNS = [
       Column.new(:rps, "req/s", 0, true),
       Column.new(:cpu_us, "CPU us/req", 2, true),
+      Column.new(:app_us, "the app's us", 2, false),
+      Column.new(:own_us, "the server's us", 2, true),
       Column.new(:p50_ms, "p50 ms", 2, false),
       Column.new(:p99_ms, "p99 ms", 2, false),
       Column.new(:p999_ms, "p99.9 ms", 2, false),
       Column.new(:rss_mib, "RSS MiB", 1, false),
+      Column.new(:rise_mib, "rise MiB", 1, false),
       Column.new(:first_byte_ms, "first byte ms", 2, false),
       Column.new(:early_mib, "early RSS MiB", 1, false),
       Column.new(:late_mib, "late RSS MiB", 1, false),
@@ -36,10 +39,18 @@ module Bench
       [scenario.to_s, *aligned(cells(scenario.name)), *verdicts(scenario.name)].join("\n")
     end
 
-    # All bars in one line.
+    # All bars that were measured, and how many were reached.
     def summary
-      counts = BARS.map { |bar| bar.verdict(@results).outcome }.tally
-      "bars: #{%i[pass miss unmeasured].map { |outcome| "#{counts.fetch(outcome, 0)} #{outcome}" }.join(", ")}"
+      all = BARS.map { |bar| bar.verdict(@results) }
+      counts = all.map(&:outcome).tally
+      measured = all.reject { |verdict| verdict.outcome == :unmeasured }
+      rows = measured.map { |verdict| "  #{verdict.bar.scenario.to_s.ljust(16)} #{verdict}" }
+      ["bars", *rows, %i[pass miss unmeasured].map { |outcome| "#{counts.fetch(outcome, 0)} #{outcome}" }.join(", ")]
+    end
+
+    # Whether each bar was measured and reached.
+    def passed?
+      BARS.all? { |bar| bar.verdict(@results).outcome == :pass }
     end
 
     def write_json(path, scenarios)
@@ -47,9 +58,12 @@ module Bench
       File.write(path, "#{JSON.pretty_generate(to_h(scenarios))}\n")
     end
 
-    # A page for people who have not run it.
+    # A page for people who have not run it, with a picture beside it.
     def write_page(path, scenarios)
-      File.write(path, Page.new(self, @results, @plan).text(scenarios))
+      picture = path.sub(/(\.\w+)?\z/, ".svg")
+      page = Page.new(self, @results, @plan, picture: File.basename(picture))
+      File.write(path, page.text(scenarios))
+      File.write(picture, BarChart.new(@results, scenarios).to_svg)
     end
 
     # Headings and rows of the table of one scenario.

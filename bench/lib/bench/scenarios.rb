@@ -15,9 +15,15 @@ module Bench
     end
 
     # Throughput under wrk, the usual case.
-    def self.wrk(name, about, app:, connections: 100, request: Request.new, **rest)
-      load = WrkLoad.new(connections: connections, request: request)
+    def self.wrk(name, about, app:, connections: 100, request: Request.new, load: WrkLoad, options: {}, **rest)
+      load = load.new(connections: connections, request: request, **options)
       new(name: name, about: about, app: app, request: request, load: load, **rest)
+    end
+
+    # A framework with the smallest application that it can have.
+    def self.framework(name, about)
+      wrk(name, about, app: name, servers: %i[iodine puma], load: FrameworkLoad,
+                       options: { app_path: File.join(ROOT, "apps", "#{name}.ru") })
     end
 
     # Messages of WebSockets and event streams.
@@ -46,6 +52,10 @@ module Bench
     Scenario.wrk(:hello_t16, "hello world", app: :hello, threads: 16, group: :hello),
     Scenario.wrk(:hello_pipelined, "16 requests a packet", app: :hello, request: Request.new(pipeline: 16),
                                                            group: :hello),
+    Scenario.wrk(:hello_w1, "hello world, wrk on one core", app: :hello, servers: %i[iodine], group: :hello,
+                                                            options: { processor: 0 }),
+    Scenario.wrk(:hello_w2, "hello world by two workers", app: :hello, workers: 2, servers: %i[iodine], group: :hello,
+                                                          options: { processor: 0 }),
     Scenario.wrk(:hello_log, "hello world, and a log line", app: :hello, log: true, servers: %i[iodine],
                                                             group: :hello),
     Scenario.wrk(:hello_tls, "hello world over TLS", app: :hello, request: Request.new(tls: true), servers: %i[iodine],
@@ -58,6 +68,15 @@ module Bench
                                                   request: Request.new(verb: "POST", body_bytes: 10_240)),
     Scenario.wrk(:body_1mb, "1 MiB String body", app: :body, connections: 20, request: Request.new(path: "/1mb")),
     Scenario.wrk(:body_3mb, "3 MiB String body", app: :body, connections: 20, request: Request.new(path: "/3mb")),
+    Scenario.wrk(:body_3mb_peak, "3 MiB String body, memory", app: :body, connections: 50, servers: %i[iodine puma],
+                                                              request: Request.new(path: "/3mb"), load: PeakLoad),
+    Scenario.wrk(:fresh_3mb_peak, "3 MiB made anew, memory", app: :body, connections: 50, servers: %i[iodine puma],
+                                                             request: Request.new(path: "/3mb/fresh"), load: PeakLoad),
+    Scenario.framework(:sinatra, "hello world by Sinatra"),
+    Scenario.framework(:rails, "hello world by Rails"),
+    Scenario.wrk(:work_w1, "a millisecond of Ruby", app: :work, connections: 50, servers: %i[iodine], group: :work),
+    Scenario.wrk(:work_w2, "the same by two workers", app: :work, connections: 50, workers: 2, servers: %i[iodine],
+                                                      group: :work),
     Scenario.wrk(:streamed, "10 chunks of 1 KiB by each", app: :streamed),
     Scenario.wrk(:sleep, "sleep 0.01", app: :sleep, connections: 64, threads: 16, servers: %i[iodine puma]),
     Scenario.new(name: :first_byte, about: "chunks 0.5 s apart", app: :first_byte, threads: 4, request: Request.new,

@@ -123,6 +123,6 @@ module Bench
     START_SECONDS = 60
     STOP_SECONDS = 5
     POLL_SECONDS = 0.02
-    private_constant :ENVIRONMENT, :START_SECONDS, :STOP_SECONDS, :POLL_SECONDS
+    private_constant :START_SECONDS, :STOP_SECONDS, :POLL_SECONDS
   end
 end

@@ -25,9 +25,11 @@ module Bench
       "wrk is not installed: try `apt-get install wrk` or `brew install wrk`" unless Machine.executable("wrk")
     end
 
-    def initialize(connections:, request:)
+    # +processor+ is the number of the one that it keeps to, or nil.
+    def initialize(connections:, request:, processor: nil)
       @connections = connections
       @request = request
+      @pinned = processor ? ["taskset", "-c", processor.to_s] : []
     end
 
     # +seconds+ is a whole number: wrk knows no fractions.
@@ -42,7 +44,7 @@ module Bench
 
     def command(port, seconds)
       headers = @request.headers.flat_map { |name, value| ["-H", "#{name}: #{value}"] }
-      ["wrk", "-t", "1", "-c", @connections.to_s, "-d", seconds.to_s, "-s", SCRIPT, *headers,
+      [*@pinned, "wrk", "-t", "1", "-c", @connections.to_s, "-d", seconds.to_s, "-s", SCRIPT, *headers,
        "#{@request.tls ? "https" : "http"}://127.0.0.1:#{port}#{@request.path}", "--", *@request.script_arguments]
     end
 
