@@ -47,7 +47,7 @@ module Support
       @work = Dir.mktmpdir("iodine-spec-tmp")
       out, out_writer = IO.pipe
       log, log_writer = IO.pipe
-      @pid = Process.spawn(CLEAN.merge("TMPDIR" => @work, **env), *command,
+      @pid = Process.spawn(CLEAN.merge(Collector.for_all, "TMPDIR" => @work, **env), *command,
                            in: File::NULL, out: out_writer, err: log_writer, pgroup: true, chdir: chdir || @tmpdir,
                            **descriptors)
       [out_writer, log_writer].each(&:close)
@@ -116,6 +116,9 @@ module Support
 
     # Resident memory in bytes.
     def resident_memory = File.read("/proc/#{pid}/status")[/^VmRSS:\s+(\d+) kB/, 1].to_i * 1024
+
+    # How many descriptors it has open.
+    def descriptors = Dir.children("/proc/#{pid}/fd").size
 
     # Paths of the files that the process holds open; one without a name ends in "(deleted)".
     def open_files

@@ -46,11 +46,12 @@ module Support
 
     attr_reader :process, :ports, :paths
 
-    # Starts +command+ and returns when it has said that it listens. +dir+ is removed when the server ends.
-    def initialize(command, dir: nil, env: {}, listeners: 1, **options)
+    # Starts +command+ and returns when it has said that it listens, for which it has +within+ seconds. +dir+ is removed
+    # when the server ends.
+    def initialize(command, dir: nil, env: {}, listeners: 1, within: 60, **options)
       @dir = dir
       @process = ChildProcess.new(*command, env: env, **options)
-      listening = process.log.wait_until("#{listeners} listeners", within: 60) do |text|
+      listening = process.log.wait_until("#{listeners} listeners", within: within) do |text|
         found = text.scan(LISTENING)
         found if found.size >= listeners
       end
@@ -91,10 +92,10 @@ module Support
     end
 
     # One request on a connection of its own.
-    def request(bytes, to: bytes[/\A\S+/], **where)
+    def request(bytes, to: bytes[/\A\S+/], within: Waiting::DEADLINE, **where)
       connect(**where) do |peer|
         peer.write(bytes)
-        peer.read_response(to: to)
+        peer.read_response(to: to, within: within)
       end
     end
 

@@ -7,9 +7,10 @@ module Support
   # Waits for events that can only be seen by looking again.
   #
   # Every wait here ends as soon as the event is there. The deadline bounds a failure only, so it is generous: a
-  # loaded machine makes a spec slower, never wrong.
+  # loaded machine makes a spec slower, never wrong. IODINE_PATIENCE makes it so many times longer, for servers that are
+  # slowed down on purpose.
   module Waiting
-    DEADLINE = 10
+    DEADLINE = 10 * Integer(ENV.fetch("IODINE_PATIENCE", 1))
 
     module_function
 

@@ -53,28 +53,28 @@ module Support
     attr_reader :peer, :head
 
     # Sends the handshake, with +behind+ in the same packet, and reads the answer.
-    def initialize(peer, target = "/", *fields, behind: "")
+    def initialize(peer, target = "/", *fields, behind: "", within: Waiting::DEADLINE)
       @peer = peer
       peer.write(self.class.handshake(target, *fields).b << behind)
-      @head = peer.read_head
+      @head = peer.read_head(within: within)
     end
 
     def send_frame(...) = peer.write(self.class.frame(...))
     def text(string) = send_frame(:text, string)
 
     # Reads one frame. Raises when the server masks it.
-    def read_frame
-      first, second = peer.read(2).unpack("CC")
+    def read_frame(within: Waiting::DEADLINE)
+      first, second = peer.read(2, within: within).unpack("CC")
       raise RawHTTP::MalformedError, "masked, or reserved bits" if second > 127 || first & 0x70 != 0
 
       length = { 126 => [2, "n"], 127 => [8, "Q>"] }[second]
-      size = length ? peer.read(length[0]).unpack1(length[1]) : second
-      Frame.new(opcode: OPCODES.key(first & 15), payload: peer.read(size), final: first > 127)
+      size = length ? peer.read(length[0], within: within).unpack1(length[1]) : second
+      Frame.new(opcode: OPCODES.key(first & 15), payload: peer.read(size, within: within), final: first > 127)
     end
 
     # The payload of the next frame, which must be a message.
-    def read_message
-      frame = read_frame
+    def read_message(within: Waiting::DEADLINE)
+      frame = read_frame(within: within)
       raise RawHTTP::MalformedError, frame.inspect unless %i[text binary].include?(frame.opcode)
 
       frame.payload
