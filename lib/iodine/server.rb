@@ -8,8 +8,9 @@ module Iodine
       SHUTDOWN_TIMEOUT = 5
 
       # Arenas of glibc's allocator. It would make one for each thread, up to eight a core, and each keeps what is
-      # free for itself. That is for threads that allocate side by side; those of Ruby take turns.
-      ARENAS = 2
+      # free for itself. That is for threads that allocate side by side; those of Ruby take turns. A second one held
+      # as much again, and grew for hours, for what is free in one cannot be joined with what is free in another.
+      ARENAS = 1
 
       # What there is before the start.
       NO_CONNECTIONS = { http: 0, websocket: 0, sse: 0, raw: 0 }.freeze
