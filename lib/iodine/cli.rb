@@ -84,6 +84,7 @@ module Iodine
         def call
           return puts(Stats.new(ARGV[1])) if ARGV.first == "stats" && ARGV.size <= 2
 
+          Signals.keep
           parse unless @arguments
           encrypt if ENCRYPTION.any? { |name| @arguments.key?(name) }
           connect_redis if settings[:redis_]
@@ -95,6 +96,9 @@ module Iodine
           Iodine.start
         rescue Failure, CrashLoop, MetricsListener::Unopened => e
           abort "error: #{e.message}"
+        ensure
+          # There may be no start that does it.
+          Server.unlisten
         end
 
         # The text of `-help`.

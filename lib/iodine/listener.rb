@@ -39,6 +39,10 @@ module Iodine
         Reload.add("the certificates of #{self}", watch: -> { @socket.tls_changed? }) { reload } if secure?
         Log.info("Listening on #{self}")
         Log.info("Serving static files from #{@folder}") if @folder
+      rescue SignalException
+        # Nobody knows of it yet.
+        unlink if @socket
+        raise
       end
 
       # Has +reactor+ accept connections, for a process with so many threads and workers.
@@ -70,7 +74,7 @@ module Iodine
       end
 
       # Removes the file of a Unix socket, unless that is somebody else's.
-      def unlink = @lent || @socket.unlink
+      def unlink = @lent || Upgrade.successor? || @socket.unlink
 
       def to_s
         host, port = @socket.address

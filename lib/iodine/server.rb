@@ -37,20 +37,25 @@ module Iodine
         def listen
           raise "listeners cannot be added to a running cluster from its master" if @events && !@worker
 
-          listener = yield
-          @process.is_a?(Worker) ? @process.add(listener) : @listeners << listener
-          listener
+          @process.is_a?(Worker) ? yield.tap { |listener| @process.add(listener) } : @listeners.push(yield).last
+        end
+
+        # Closes what was opened to listen.
+        def unlisten
+          unlink
+          [*@listeners, *@metrics].each(&:close)
+          @listeners.clear
         end
 
         # Serves until told to stop.
         def start
           raise "Iodine already running!" if @events
 
-          @events = Thread::Queue.new
           @master = true
           count
           Base.limit_arenas(ARENAS) unless ENV.key?("MALLOC_ARENA_MAX")
           begin
+            @events = Thread::Queue.new
             Signals.install(@events) { leave_at_once }
             serve(*Base.concurrency(Iodine.threads, Iodine.workers))
           ensure
@@ -128,9 +133,9 @@ module Iodine
 
         # In a process that the application has forked: the server is not its business.
         def leave_to_application
+          Signals.restore
           return unless @events
 
-          Signals.restore
           Clients.inherit
           Scheduler.forget
           PubSub.detach
@@ -153,9 +158,6 @@ module Iodine
           @shared ||= Metrics.share.then { true }
           Metrics.begin(MASTER, Process.pid, Time.now.to_i)
           @metrics = MetricsListener.open
-        rescue RuntimeError
-          @events = nil
-          raise
         end
 
         def serve(threads, workers, capped)
@@ -186,10 +188,7 @@ module Iodine
           @ticker&.kill
           @running = false
           @publishers&.close
-          all = [*@listeners, *@metrics]
-          all.each(&:unlink) unless @replaced
-          all.each(&:close)
-          @listeners.clear
+          unlisten
           State.reach(:on_finish)
           Signals.restore
           Log.info("  ---  Shutdown Complete  ---")
@@ -200,8 +199,13 @@ module Iodine
         # The user has no patience. 128 and the number of the signal is what shells say.
         def leave_at_once
           @process&.abandon
-          [*@listeners, *@metrics].each(&:unlink) if @master
+          unlink if @master
           exit!(128 + Signal.list["INT"])
+        end
+
+        # Removes the files of Unix sockets, unless the process that replaces this one listens there.
+        def unlink
+          [*@listeners, *@metrics].each(&:unlink) unless @replaced
         end
 
         def announce(threads, workers, capped)

@@ -211,7 +211,7 @@ RSpec.describe "The life of a process" do
         require "iodine"
 
         Iodine::Base::Signals.install(Thread::Queue.new) { nil }
-        Process.wait(fork do
+        Process.wait(Iodine::Base::ProcessFork.worker do
           events = Thread::Queue.new
           sent = 0
           each_line = TracePoint.new(:line) do |at|

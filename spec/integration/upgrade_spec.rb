@@ -117,6 +117,15 @@ RSpec.describe "An upgrade" do
       expect(server.get("/").body).to start_with("new")
     end
 
+    it "to a server that fails leaves the old one its Unix socket, -w #{workers}" do
+      serve("-boot-timeout", "1", workers: workers, bind: ["-b", "#{folder}/app.sock"])
+      File.write("#{folder}/app.ru", "Iodine.on_state(:pre_start) { sleep }\n#{version("new")}")
+      server.kill("USR2")
+      server.wait_for_log(/ERROR: The new server did not come to serve/, within: 20)
+
+      expect(server.get("/").body).to start_with("old")
+    end
+
     it "to a server that bears no signal is given up, -w #{workers}" do
       serve("-boot-timeout", "1", workers: workers)
       File.write("#{folder}/app.ru", "trap('INT') {}\n`sleep 60 >&2 &`\nsleep")
