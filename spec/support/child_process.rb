@@ -40,15 +40,15 @@ module Support
 
     attr_reader :pid, :out, :log, :tmpdir
 
-    # Spawns +command+. Standard output is collected in +out+, standard error in +log+. +descriptors+ are open files for
-    # it, by their number.
-    def initialize(*command, env: {}, chdir: nil, descriptors: {})
+    # Spawns +command+. Standard output is collected in +out+, standard error in +log+. +input+ is its
+    # standard input, and +descriptors+ are open files for it, by their number.
+    def initialize(*command, env: {}, chdir: nil, input: File::NULL, descriptors: {})
       @tmpdir = Dir.mktmpdir("iodine-spec")
       @work = Dir.mktmpdir("iodine-spec-tmp")
       out, out_writer = IO.pipe
       log, log_writer = IO.pipe
       @pid = Process.spawn(CLEAN.merge(Collector.for_all, "TMPDIR" => @work, **env), *command,
-                           in: File::NULL, out: out_writer, err: log_writer, pgroup: true, chdir: chdir || @tmpdir,
+                           in: input, out: out_writer, err: log_writer, pgroup: true, chdir: chdir || @tmpdir,
                            **descriptors)
       [out_writer, log_writer].each(&:close)
       @out = Output.new(out)

@@ -23,6 +23,7 @@ use iodine_core::reactor::leader::Leadership;
 use iodine_core::reactor::{Connect, Exit, Handshake, Reactor};
 use iodine_core::settings::{ListenerSettings, RawSettings, WriteLimits};
 use iodine_proto::websocket::{ClientHandshake, Close, CloseCode, Kind};
+use iodine_testkit::chaos::{End, Faults, Proxy};
 
 /// Failure is this late; nothing waits for it otherwise.
 const DEADLINE: Duration = Duration::from_secs(20);
@@ -282,4 +283,60 @@ fn an_attached_descriptor_is_a_connection() {
     process.end();
     assert!(!client.is_open() && !client.send_bytes("x".into()));
     process.stop();
+}
+
+#[test]
+fn on_a_bad_network_what_lives_is_whole_and_each_end_is_told_once() {
+    const PEERS: usize = 60;
+    let seed = random::bytes::<8>().map(u64::from).iter().fold(0, |seed, byte| seed << 8 | byte);
+    println!("seed {seed}");
+    let faults = Faults {
+        seed,
+        delay: Duration::from_millis(2),
+        pieces: 5,
+        harm: 50,
+        within: 60_000,
+        ends: vec![End::Close, End::HalfClose, End::Reset],
+    };
+    let process = Process::start();
+    let (tell, harmed) = channel();
+    let proxy = Proxy::start(process.listen(RawSettings::default()), faults, move |harm| {
+        let _ = tell.send(harm.port);
+    })
+    .unwrap();
+    let sent: Vec<u8> = (0..50_000_u32).map(|number| (number * 7 / 3) as u8).collect();
+    let mut broken: Vec<u16> = thread::scope(|scope| {
+        let peers: Vec<_> = (0..PEERS).map(|_| scope.spawn(|| speak(proxy.address(), &sent))).collect();
+        peers.into_iter().filter_map(|peer| peer.join().unwrap()).collect()
+    });
+    drop(proxy);
+    let harmed: Vec<u16> = harmed.iter().collect();
+    assert!(!broken.is_empty() && broken.len() < PEERS);
+    broken.retain(|port| !harmed.contains(port));
+    assert!(broken.is_empty(), "not harmed, but broken: {broken:?}");
+    let mut told = [0, 0];
+    while told[1] < PEERS {
+        match process.told() {
+            Event::Accepted(_) => told[0] += 1,
+            Event::Close(_) => told[1] += 1,
+            _ => {}
+        }
+    }
+    assert_eq!(told, [PEERS; 2]);
+    process.stop();
+}
+
+/// Sends all, and reads what comes back. The port, when it was not all of it.
+fn speak(server: SocketAddr, sent: &[u8]) -> Option<u16> {
+    let peer = TcpStream::connect(server).unwrap();
+    let port = peer.local_addr().unwrap().port();
+    peer.set_read_timeout(Some(DEADLINE)).unwrap();
+    let mut came = Vec::new();
+    thread::scope(|scope| {
+        scope.spawn(|| (&peer).write_all(sent).and_then(|()| peer.shutdown(Shutdown::Write)));
+        let outcome = (&peer).read_to_end(&mut came);
+        assert!(!matches!(outcome, Err(error) if error.kind() == std::io::ErrorKind::WouldBlock), "it hangs");
+    });
+    assert!(sent.starts_with(&came), "other bytes than were sent");
+    (came.len() < sent.len()).then_some(port)
 }

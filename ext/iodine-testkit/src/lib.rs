@@ -1,3 +1,4 @@
-//! Peers, certificates and folders for tests. Never part of the gem.
+//! Certificates and a bad network for tests. Never part of the gem.
 
 pub mod certificates;
+pub mod chaos;
