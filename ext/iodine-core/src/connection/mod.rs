@@ -567,7 +567,9 @@ impl Connection {
 
     fn flush(&mut self, now: Instant) -> io::Result<Flushed> {
         if self.write_failed {
+            // Nor will ciphertext leave that waits in the stream.
             self.out = WriteQueue::default();
+            return Ok(Flushed::All);
         }
         if !self.protocol.refill(&mut self.out) && !self.stream.wants_write() {
             return Ok(Flushed::All);

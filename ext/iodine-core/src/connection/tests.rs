@@ -10,11 +10,12 @@ use iodine_proto::websocket::{
 
 use super::sse::Sse;
 use super::websocket::WebSocket;
-use super::{HANDSHAKES, Turn};
+use super::{Connection, HANDSHAKES, Turn, Verdict};
 use crate::client::{Client, Event, Protocol};
 use crate::jobs::{Job, JobQueue};
+use crate::net::tls::tests::connected;
 use crate::net::write_queue::WriteQueue;
-use crate::reactor::Reactor;
+use crate::reactor::{ConnectionId, Reactor};
 use crate::settings::WriteLimits;
 
 const PING: Duration = Duration::from_secs(40);
@@ -371,4 +372,23 @@ fn a_turn_goes_on_with_so_many_handshakes_and_no_more() {
     let mut turn = Turn::new(Instant::now(), crate::metrics::Sheet::own());
     let taken = (0..HANDSHAKES + 2).filter(|_| turn.takes_handshake()).count();
     assert_eq!(taken, HANDSHAKES as usize);
+}
+
+#[test]
+fn a_peer_that_is_gone_while_ciphertext_waits_for_it_is_left_at_once() {
+    let (server, peer) = connected();
+    let mut turn = Turn::new(Instant::now(), crate::metrics::Sheet::own());
+    let client = client(Protocol::WebSocket);
+    let socket = WebSocket::new(client.clone(), LIMITS, MAX, &mut turn);
+    let protocol = super::Protocol::WebSocket(Box::new(socket));
+    let mut connection = Connection::new(ConnectionId::default(), server.into(), protocol, &turn);
+    drop(peer);
+    connection.write_client("nobody reads this".into(), &turn);
+
+    // The write finds that out, what the peer may have said is read, and that is the end.
+    assert_eq!(connection.settle(&mut turn), Verdict::Again);
+    connection.read(&mut [0; 1000], &mut turn).unwrap();
+    assert_eq!(connection.settle(&mut turn), Verdict::Close);
+    connection.end(&mut turn);
+    assert!(matches!(told(&client).last(), Some(Event::Close(_))));
 }

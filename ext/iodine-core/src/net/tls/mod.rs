@@ -133,4 +133,4 @@ fn key_log() -> Arc<dyn KeyLog> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -54,7 +54,7 @@ fn pair(server: TlsSettings, client: &TlsSettings, host: &str) -> (Session, Sess
 }
 
 /// A pair that trusts each other, after the handshake.
-fn connected() -> (Session, Session) {
+pub(crate) fn connected() -> (Session, Session) {
     let (files, root) = (Files::new(), Authority::new("root"));
     let server = files.server(&root.issue(&["a.test"], Validity::Now));
     let (mut server, mut client) = pair(server, &files.client(&root.certificate()), "a.test");
