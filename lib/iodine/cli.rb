@@ -85,6 +85,7 @@ module Iodine
           return puts(Stats.new(ARGV[1])) if ARGV.first == "stats" && ARGV.size <= 2
 
           Signals.keep
+          Server.share_arena
           parse unless @arguments
           encrypt if ENCRYPTION.any? { |name| @arguments.key?(name) }
           connect_redis if settings[:redis_]

@@ -47,13 +47,21 @@ module Iodine
           @listeners.clear
         end
 
+        # Has all threads that begin to allocate from now on share what is free, unless the user has said otherwise. The
+        # sooner the better: what a thread of the application has begun before has an arena of its own.
+        def share_arena
+          return if ENV.key?("MALLOC_ARENA_MAX") || ENV["GLIBC_TUNABLES"]&.include?("arena_max")
+
+          Base.limit_arenas(ARENAS)
+        end
+
         # Serves until told to stop.
         def start
           raise "Iodine already running!" if @events
 
           @master = true
           count
-          Base.limit_arenas(ARENAS) unless ENV.key?("MALLOC_ARENA_MAX")
+          share_arena
           begin
             @events = Thread::Queue.new
             Signals.install(@events) { leave_at_once }
