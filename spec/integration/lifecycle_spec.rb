@@ -407,6 +407,53 @@ RSpec.describe "The life of a process" do
         expect(served + others).not_to include(*children)
         expect(server.log).not_to match(/ERROR/)
       end
+
+      # More than may wait for a peer: nobody takes it in the child.
+      it "and running on in a long body has nobody to write to, and ends, -w #{workers}" do
+        start(<<~'RUBY', workers: workers)
+          def fork_here
+            pid = fork or return tell("child")
+            Thread.new { tell "ended", Process.wait2(pid) }
+          end
+          part = "0123456789abcdef" * 4096
+          produce = ->(from, write) { from.upto(15) { |turn| fork_here if turn == 4; write.call(part) } }
+          each = Object.new
+          each.define_singleton_method(:each) { |&block| produce.call(0, block) }
+          answers = {
+            "/each" => -> { each },
+            "/each/later" => -> { fork_here.then { (5..20).lazy.map { part } } },
+            "/call" => -> { ->(stream) { produce.call(0, stream.method(:write)) && stream.close } }
+          }
+          Iodine.listen(service: :http, address: "127.0.0.1", port: 0) do |env|
+            [200, {}, answers.fetch(env["PATH_INFO"]).call]
+          end
+        RUBY
+        port = server.wait_for_log(/Listening on port \d+.*Listening on port (\d+)/m)[1].to_i
+        bodies = %w[/each /each/later /call].map { |path| server.get(path, port: port).body }
+        server.wait_for_log(/(?:^ended.*exit 0.*){3}/m)
+
+        expect(bodies).to all eq("0123456789abcdef" * 4096 * 16)
+      end
+
+      it "and running on cannot hijack what is the parent's, -w #{workers}" do
+        start(<<~'RUBY', workers: workers)
+          Iodine.listen(service: :http, address: "127.0.0.1", port: 0) do |env|
+            pid = fork
+            tell "ended", Process.wait2(pid) if pid
+            begin
+              env["rack.hijack"].call
+              env["rack.hijack_io"].write("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nhi")
+              env["rack.hijack_io"].close
+            rescue IOError => e
+              tell "refused", e.message, pid.inspect
+            end
+          end
+        RUBY
+        port = server.wait_for_log(/Listening on port \d+.*Listening on port (\d+)/m)[1].to_i
+        expect(server.get("/", port: port).body).to eq("hi")
+
+        expect(server.log).to match(/^refused .* nil$.*^ended.*exit 0/m)
+      end
     end
 
     it "in the master does not keep the workers from seeing it die" do

@@ -31,6 +31,8 @@ struct Shared {
     /// True while the reactor is in `poll`, or about to enter it after a look at `commands`.
     sleeping: AtomicBool,
     draining: AtomicBool,
+    /// This process was forked from that of the reactor.
+    disowned: AtomicBool,
     /// Somebody waits for `Job::Idle`.
     wants_idle: AtomicBool,
     waker: Waker,
@@ -91,6 +93,7 @@ impl Handle {
             commands: Mutex::default(),
             sleeping: AtomicBool::new(false),
             draining: AtomicBool::new(false),
+            disowned: AtomicBool::new(false),
             wants_idle: AtomicBool::new(false),
             waker,
             jobs,
@@ -187,6 +190,16 @@ impl Handle {
         self.wake();
     }
 
+    /// In a process that was forked from the reactor's, and has no business with it: from now on nothing is sent, and
+    /// connections are gone.
+    pub fn disown(&self) {
+        self.0.disowned.store(true, Ordering::Relaxed);
+    }
+
+    fn is_disowned(&self) -> bool {
+        self.0.disowned.load(Ordering::Relaxed)
+    }
+
     pub(crate) fn wants_idle(&self) -> bool {
         self.0.wants_idle.load(Ordering::Relaxed)
     }
@@ -239,6 +252,9 @@ impl Handle {
     }
 
     pub(crate) fn send(&self, command: Command) {
+        if self.is_disowned() {
+            return;
+        }
         self.0.commands.lock().unwrap_or_else(PoisonError::into_inner).push(command);
         self.wake();
     }
@@ -294,7 +310,7 @@ impl Stream {
     /// Never blocks; ask [`is_full`](Self::is_full) and [`wait`](Self::wait) between two writes.
     pub fn write(&self, bytes: impl Into<Bytes>) -> bool {
         let bytes = bytes.into();
-        let open = self.gate.enter(bytes.len());
+        let open = !self.handle.is_disowned() && self.gate.enter(bytes.len());
         if open && !bytes.is_empty() {
             self.handle.send(Command::Write(self.connection, bytes));
         }
@@ -303,7 +319,7 @@ impl Stream {
 
     /// Appends a part of a file. False: the connection is gone.
     pub fn write_file(&self, file: File, offset: u64, length: u64) -> bool {
-        let open = !self.gate.is_closed();
+        let open = !self.is_closed();
         if open {
             self.handle.send(Command::WriteFile(self.connection, file, offset, length));
         }
@@ -312,7 +328,7 @@ impl Stream {
 
     /// Whether more is queued than the peer should make us keep.
     pub fn is_full(&self) -> bool {
-        self.gate.is_full()
+        !self.handle.is_disowned() && self.gate.is_full()
     }
 
     /// Waits until there is room again, the connection is gone, or `interrupted`. False: gone.
@@ -327,6 +343,6 @@ impl Stream {
 
     /// Whether the connection is gone.
     pub fn is_closed(&self) -> bool {
-        self.gate.is_closed()
+        self.handle.is_disowned() || self.gate.is_closed()
     }
 }

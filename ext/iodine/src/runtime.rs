@@ -206,6 +206,7 @@ impl Runtime {
     /// clients are closed there; returns the descriptors of its connections, if it was [held](Self::hold) meanwhile.
     fn forget(&self) -> Vec<RawFd> {
         self.applications.leave();
+        self.handle.disown();
         std::mem::forget((Arc::clone(&self.leadership), Arc::clone(&self.guardian), Arc::clone(&self.applications)));
         self.leadership.disown()
     }
