@@ -42,10 +42,15 @@ impl<'a> Input<'a> {
 /// The bytes but for the first ones, which say where to cut them: whole, and in pieces.
 pub(crate) fn cut(bytes: &[u8]) -> (&[u8], Vec<&[u8]>) {
     let mut input = Input::new(bytes);
-    let places: [u16; 3] = input.any();
+    let places = input.any();
     let whole = input.rest();
+    (whole, pieces(whole, places))
+}
+
+/// The bytes, cut at these places.
+pub(crate) fn pieces(whole: &[u8], places: [u16; 3]) -> Vec<&[u8]> {
     let mut places = places.map(|place| usize::from(place) % (whole.len() + 1));
     places.sort_unstable();
     let [first, second, third] = places;
-    (whole, vec![&whole[..first], &whole[first..second], &whole[second..third], &whole[third..]])
+    vec![&whole[..first], &whole[first..second], &whole[second..third], &whole[third..]]
 }

@@ -8,6 +8,7 @@
 mod cli;
 mod cluster;
 mod connection;
+mod files;
 mod glob;
 mod http;
 mod input;
@@ -26,6 +27,8 @@ pub const PROPERTIES: &[(&str, Property)] = &[
     ("cluster_frames", cluster::frames_may_be_cut_anywhere),
     ("cluster_packets", cluster::what_is_sent_is_read),
     ("connection", connection::ends_clean_whatever_comes),
+    ("deflate", websocket::compressed_messages_may_be_cut_anywhere),
+    ("files", files::stay_in_their_folder),
     ("glob", glob::matches_as_redis_does),
     ("http_body", http::bodies_may_be_cut_anywhere),
     ("http_fields", http::fields_have_one_meaning),

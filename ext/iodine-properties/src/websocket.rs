@@ -4,7 +4,7 @@ use iodine_proto::websocket::{
     WindowBits,
 };
 
-use crate::input::{Input, cut};
+use crate::input::{Input, cut, pieces};
 
 const MAX: usize = 2000;
 
@@ -50,6 +50,48 @@ pub(crate) fn frames_may_be_cut_anywhere(bytes: &[u8]) {
             Event::Ping(data) | Event::Pong(data) => assert!(data.len() <= 125),
             Event::Close(close) => assert!(close.reason.len() <= 123),
         }
+    }
+}
+
+/// Messages whose bytes are taken for compressed ones: what comes of them does not depend on their fragments, and is not
+/// larger than a message may be.
+pub(crate) fn compressed_messages_may_be_cut_anywhere(bytes: &[u8]) {
+    let mut input = Input::new(bytes);
+    let window = window(&mut input);
+    let deflate = Some(Deflate { outgoing: window, incoming: window, min_size: 0 });
+    let (mut whole, mut fragments) = (Vec::new(), Vec::new());
+    while !input.is_empty() {
+        let is_text = input.any();
+        let places: [u16; 3] = input.any();
+        let payload = input.bytes();
+        push_message(is_text, &[payload], &mut whole);
+        push_message(is_text, &pieces(payload, places), &mut fragments);
+    }
+    let read = events(&[&whole], Reader::new(Role::Server, MAX, deflate));
+    assert_eq!(read, events(&[&fragments], Reader::new(Role::Server, MAX, deflate)));
+    for event in read.0 {
+        match event {
+            Event::Text(data) | Event::Binary(data) => assert!(data.len() <= MAX),
+            other => panic!("nobody has sent {other:?}"),
+        }
+    }
+}
+
+/// A message in fragments, each a masked frame; the mask changes nothing.
+fn push_message(is_text: bool, fragments: &[&[u8]], out: &mut Vec<u8>) {
+    for (index, fragment) in fragments.iter().enumerate() {
+        let fin = if index + 1 == fragments.len() { 0x80 } else { 0 };
+        // A compressed message has RSV1 in its first frame (RFC 7692 section 6).
+        let first = if index > 0 { 0 } else { 0x40 | if is_text { 1 } else { 2 } };
+        out.extend_from_slice(&[fin | first, 0x80 | 126]);
+        match u16::try_from(fragment.len()) {
+            Ok(length) if length > 125 => out.extend_from_slice(&length.to_be_bytes()),
+            // No length may be written longer than it is (RFC 6455 section 5.2).
+            Ok(length) => *out.last_mut().expect("a header") = 0x80 | length as u8,
+            Err(_) => panic!("inputs are shorter"),
+        }
+        out.extend_from_slice(&[0; 4]);
+        out.extend_from_slice(fragment);
     }
 }
 

@@ -111,7 +111,7 @@ impl Files {
     ///
     /// Requests for WebSockets and server-sent events always are. `closing`: no further request is read from this
     /// connection.
-    pub(crate) fn answer(&self, exchange: &mut Exchange, closing: bool, now: Instant) -> bool {
+    pub fn answer(&self, exchange: &mut Exchange, closing: bool, now: Instant) -> bool {
         if !may_ask_for_files(&exchange.head) {
             return false;
         }
