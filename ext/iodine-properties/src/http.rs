@@ -62,7 +62,9 @@ pub(crate) fn heads_may_be_cut_anywhere(bytes: &[u8]) {
 /// What is accepted here is accepted there, and means the same; but for targets that are not UTF-8, which are the
 /// application's to judge.
 fn agrees_with_httparse(bytes: &[u8], head: &Head) {
-    if std::str::from_utf8(bytes.split(|byte| *byte == b'\n').next().unwrap_or_default()).is_err() {
+    // Empty lines may come first.
+    let line = bytes.trim_ascii_start().split(|byte| *byte == b'\n').next().unwrap_or_default();
+    if std::str::from_utf8(line).is_err() {
         return;
     }
     let mut fields = [httparse::EMPTY_HEADER; 16];
