@@ -19,6 +19,8 @@ use crate::net::stream::Stream;
 pub(super) struct Session<T> {
     stream: Stream,
     parser: Parser,
+    /// Bytes that the value being read may still have.
+    room: usize,
     /// Bytes to be written, of which so many have been.
     out: Vec<u8>,
     written: usize,
@@ -79,6 +81,7 @@ impl<T> Session<T> {
         let mut session = Self {
             stream,
             parser: Parser::new(),
+            room: VALUE_LIMIT,
             out: Vec::new(),
             written: 0,
             due: VecDeque::new(),
@@ -194,9 +197,10 @@ impl<T> Session<T> {
     }
 
     fn read(&mut self, now: Instant) -> Result<Option<Value>, Failure> {
-        let mut source = Source { stream: &mut self.stream, room: VALUE_LIMIT, got: false, end: None };
+        let mut source = Source { stream: &mut self.stream, room: self.room, got: false, end: None };
         let parsed = self.parser.parse_value(&mut source);
-        let Source { got, end, .. } = source;
+        let Source { got, end, room, .. } = source;
+        self.room = if parsed.is_ok() { VALUE_LIMIT } else { room };
         if got {
             self.heard = now;
         }
@@ -475,6 +479,30 @@ mod tests {
             let mut ends = Ends::greeted();
             ends.say(text.as_bytes());
             assert!(matches!(ends.receive(), Ok(None)), "{text:?}");
+        }
+    }
+
+    /// However many packets a value comes in.
+    #[test]
+    fn a_value_may_have_so_many_bytes_and_no_more() {
+        for (text, fits) in [("$40\r\n", true), ("$41\r\n", false)] {
+            let mut ends = Ends::greeted();
+            assert_eq!(ends.session.room, VALUE_LIMIT, "after a whole value");
+            ends.ask("a");
+            ends.session.room = 5 + 40 + 2;
+            let value = format!("{text}{}\r\n", "x".repeat(text[1..3].parse().unwrap()));
+            let (last, first) = value.as_bytes().split_last().unwrap();
+            for piece in first.chunks(9) {
+                ends.say(piece);
+                assert!(matches!(ends.receive(), Ok(None)), "below the limit, or at it");
+            }
+            ends.say(&[*last]);
+            let received = ends.receive();
+            if fits {
+                assert!(matches!(received, Ok(Some(Received::Answer("a", _)))));
+            } else {
+                assert!(matches!(received, Err(Failure::Garbage)));
+            }
         }
     }
 
