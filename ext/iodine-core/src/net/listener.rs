@@ -297,4 +297,32 @@ mod tests {
         assert_eq!(unix(&path).err().map(|error| error.kind()), Some(io::ErrorKind::AlreadyExists));
         assert_eq!(fs::read(&path).unwrap(), b"precious");
     }
+
+    /// Those who come when nobody accepts wait in the kernel, up to the bound, and the next one is refused. Linux takes one
+    /// more than it is told.
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn connections_wait_to_be_accepted_up_to_a_bound() {
+        let most: usize = fs::read_to_string("/proc/sys/net/core/somaxconn").unwrap().trim().parse().unwrap();
+        let bound = most.min(BACKLOG as usize) + 1;
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("app.sock");
+        let listener = unix(&path).unwrap().listener(0, ListenerSettings::Http(Arc::default())).unwrap();
+        let connect = || {
+            let socket = Socket::new(Domain::UNIX, Type::STREAM, None).unwrap();
+            socket.set_nonblocking(true).unwrap();
+            // One that has left waits all the same, and takes no descriptor.
+            socket.connect(&SockAddr::unix(&path).unwrap())
+        };
+        for number in 1..=bound {
+            connect().unwrap_or_else(|error| panic!("connection {number} of {bound}: {error}"));
+        }
+        assert_eq!(connect().map_err(|error| error.kind()), Err(io::ErrorKind::WouldBlock));
+        for _ in 0..bound {
+            listener.accept().unwrap();
+        }
+        assert_eq!(listener.accept().map(drop).map_err(|error| error.kind()), Err(io::ErrorKind::WouldBlock));
+        connect().unwrap();
+        listener.accept().unwrap();
+    }
 }
