@@ -30,11 +30,13 @@ RSpec.describe "An upgrade" do
     wait_until("an answer") { server.get("/").status == 200 }
   end
 
-  # Has the server replaced; the process id of the new one.
+  # Has the server replaced; the process id of the new one. Until the old one has left it may be the one that answers.
   def upgrade
+    old = master
     before = server.log.scan("The new server serves").size
-    master.then { |pid| Process.kill("USR2", pid) }
+    Process.kill("USR2", old)
     wait_until("the upgrade", within: 20) { server.log.scan("The new server serves").size > before }
+    wait_until("the end of the old server", within: 20) { !Support::ChildProcess.running?(old) }
     master
   end
 
