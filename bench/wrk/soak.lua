@@ -1,10 +1,11 @@
 -- Requests and answers of mixed sizes, with pauses: a server at work, not at its limit. The sizes are those of pages,
--- images and uploads; the order is the same in each run.
+-- images and uploads; the order is the same in each run. The argument is how many times as long the pauses are.
 
 local sizes = { 0, 20, 300, 2000, 12000, 60000, 70000, 300000, 1000000 }
-local requests, last = {}, 0
+local requests, last, pauses = {}, 0, 1
 
 function init(args)
+  pauses = tonumber(args[1]) or 1
   math.randomseed(42)
   for number = 1, 500 do
     local wanted = sizes[math.random(#sizes)]
@@ -22,7 +23,7 @@ end
 
 -- Milliseconds.
 function delay()
-  return math.random(5, 40)
+  return math.random(5, 40) * pauses
 end
 
 function done(summary, latency)

@@ -3,6 +3,7 @@
 require "rexml/document"
 require "tmpdir"
 require_relative "../../bench/lib/bench"
+require_relative "../../bench/lib/bench/soak"
 
 RSpec.describe Bench do
   describe Bench::Statistics do
@@ -220,6 +221,35 @@ RSpec.describe Bench do
         expect(written.dig("scenarios", "memory", "iodine", "rounds", 0, "late_mib")).to eq(20.5)
         expect(written["bars"]).to include(include("scenario" => "memory", "outcome" => "pass"))
       end
+    end
+  end
+
+  describe Bench::Picture do
+    svg = Bench::Chart.new("iodine" => [[0, 20 << 20], [60, 90 << 20]],
+                           "puma" => [[0, 30 << 20], [60, 95 << 20]]).to_svg
+
+    it "is a PNG or an SVG, as its name says, in a folder it makes" do
+      Dir.mktmpdir do |folder|
+        png, plain = %w[png svg].map { |ending| File.join(folder, "new", "file.#{ending}") }
+        [png, plain].each { |path| described_class.new(path).write(svg) }
+
+        expect(File.binread(png, 8)).to eq("\x89PNG\r\n\x1A\n".b)
+        # Width and height, twice those of the drawing.
+        expect(File.binread(png, 8, 16).unpack("N2")).to eq([1600, 800])
+        expect(File.read(plain)).to eq(svg)
+      end
+    end
+
+    it "tells what is missing before it is drawn" do
+      allow(Bench::Machine).to receive(:executable).and_return(nil)
+      expect(described_class.new("a.png").missing).to include("librsvg2-bin")
+      expect(described_class.new("a.svg").missing).to be_nil
+    end
+
+    it "tells what the converter says" do
+      expect do
+        described_class.new("#{Dir.tmpdir}/a.png").write("no drawing")
+      end.to raise_error(Bench::Error, /rsvg-convert/)
     end
   end
 

@@ -2,6 +2,7 @@
 
 require "optparse"
 require_relative "chart"
+require_relative "picture"
 require_relative "regulars"
 
 module Bench
@@ -33,20 +34,20 @@ module Bench
     def initialize(arguments)
       @minutes = 10.0
       @servers = SERVERS.keys
-      @svg = File.join(ROOT, "results", "soak.svg")
+      @pauses = 1
+      @picture = Picture.new(File.join(ROOT, "results", "soak.png"))
       options.parse(arguments)
     end
 
     # Exit status: 1 when requests have failed, or iodine has grown beyond the bar.
     def run
-      missing = [Wrk.missing, *@servers.map { |name| SERVERS.fetch(name).missing }].compact
+      missing = [Wrk.missing, @picture.missing, *@servers.map { |name| SERVERS.fetch(name).missing }].compact
       raise Error, missing.join("\n") if missing.any?
 
       series = @servers.map { |name| soak(name) }
       puts table(series)
-      FileUtils.mkdir_p(File.dirname(@svg))
-      File.write(@svg, Chart.new(series.to_h { |one| [one.name, one.points] }).to_svg)
-      puts "\n#{@svg}"
+      @picture.write(Chart.new(series.to_h { |one| [one.name, one.points] }).to_svg)
+      puts "\n#{@picture}"
       passes?(series) ? 0 : 1
     rescue Error => e
       warn e.message
@@ -59,7 +60,10 @@ module Bench
       OptionParser.new do |parser|
         parser.on("--minutes N", Float, "for each server; 10") { |minutes| @minutes = minutes }
         parser.on("--servers LIST", Array, "of #{SERVERS.keys.join(", ")}; all") { |names| @servers = names }
-        parser.on("--svg FILE", "where the chart goes; bench/results/soak.svg") { |file| @svg = file }
+        parser.on("--pauses N", Integer, "so many times as long between requests; 1") { |times| @pauses = times }
+        parser.on("--picture FILE", "where the chart goes, .png or .svg; bench/results/soak.png") do |file|
+          @picture = Picture.new(file)
+        end
       end
     end
 
@@ -89,7 +93,8 @@ module Bench
 
     def load(port, seconds)
       output, = Open3.capture2e("wrk", "-t", "1", "-c", CONNECTIONS.to_s, "-d", seconds.to_s, "--timeout", TIMEOUT,
-                                "-s", File.join(ROOT, "wrk", "soak.lua"), "http://127.0.0.1:#{port}")
+                                "-s", File.join(ROOT, "wrk", "soak.lua"), "http://127.0.0.1:#{port}",
+                                "--", @pauses.to_s)
       found = output[/^result requests=\d+ errors=\d+/] or raise Error, "wrk printed no result:\n#{output}"
       found.scan(/\d+/).map(&:to_i)
     end
