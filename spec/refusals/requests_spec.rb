@@ -67,7 +67,7 @@ RSpec.describe "Requests over raw sockets" do
       it "is refused" do
         refusal = exchange([bytes], 1)
 
-        expect([*status]).to include(refusal.responses[0].status)
+        expect(refusal.responses[0].status).to eq(status)
         expect(refusal.responses[0]["connection"]).to eq("close")
         expect(refusal.ended).to be(true), "the connection stays open"
         expect(seen).to be_empty
@@ -77,20 +77,19 @@ RSpec.describe "Requests over raw sockets" do
         both = exchange([Support::Server.get("/first").b + bytes], 2)
 
         expect(both.responses[0].body).to eq("GET /first 0")
-        expect([*status]).to include(both.responses[1].status)
+        expect(both.responses[1].status).to eq(status)
         expect(both.ended).to be(true), "the connection stays open"
         expect(seen).to eq(["GET /first"])
       end
 
       it "is refused in the same way wherever it is cut in two packets" do
-        whole = exchange([bytes], 1).responses[0].status
         outcomes = each_cut(bytes) do |parts|
           refusal = exchange(parts, 1, path: server.path)
           [refusal.responses[0].status, refusal.ended]
         end
 
         expect(outcomes.size).to eq(cuts(bytes).size)
-        expect(outcomes.reject { |_, outcome| outcome == [whole, true] }).to be_empty
+        expect(outcomes.reject { |_, outcome| outcome == [status, true] }).to be_empty
         expect(seen).to be_empty
       end
     end
