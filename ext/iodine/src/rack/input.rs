@@ -1,6 +1,7 @@
 //! `rack.input`: the request body as an IO-like object (Rack SPEC, "The Input Stream").
 
-use std::io::{Read, Seek, SeekFrom};
+use std::borrow::Cow;
+use std::io::{self, Read, Seek, SeekFrom};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use iodine_core::exchange::{BodySource, RequestBody};
@@ -26,6 +27,7 @@ pub(super) struct Input {
 #[magnus::wrap(class = "Iodine::Base::RackIO")]
 struct RackIO(Arc<Mutex<Reader>>);
 
+#[derive(Default)]
 struct Reader {
     body: RequestBody,
     position: u64,
@@ -68,28 +70,38 @@ impl Drop for Input {
 impl RackIO {
     fn read(ruby: &Ruby, this: &Self, arguments: &[Value]) -> Result<Option<RString>, Error> {
         let arguments = scan_args::<(), (Option<Option<i64>>, Option<Option<RString>>), (), (), (), ()>(arguments)?;
-        let (length, buffer) = arguments.optional;
-        let mut reader = lock(&this.0);
-        let data = match length.flatten() {
-            None => Some(reader.read(u64::MAX).map_err(|error| io_error(ruby, &error))?),
-            Some(length) => {
-                let length = u64::try_from(length).map_err(|_| {
-                    Error::new(
-                        ruby.exception_range_error(),
-                        format!("negative length {length} given to rack.input.read"),
-                    )
-                })?;
-                let data = reader.read(length).map_err(|error| io_error(ruby, &error))?;
-                (length == 0 || !data.is_empty()).then_some(data)
-            }
-        };
-        drop(reader);
-        fill(ruby, data, buffer.flatten())
+        let (length, buffer) = (arguments.optional.0.flatten(), arguments.optional.1.flatten());
+        let most = length.map_or(Ok(u64::MAX), |length| checked(ruby, length))?;
+        if let Some(buffer) = buffer {
+            buffer.funcall::<_, _, Value>("clear", ())?;
+            buffer.funcall::<_, _, Value>("force_encoding", ("BINARY",))?;
+        }
+        let read = this.with_reader(|reader| {
+            let data = reader.read(most)?;
+            let at_end = data.is_empty() && length.is_some_and(|length| length > 0);
+            Ok((!at_end).then(|| match buffer {
+                None => ruby.str_from_slice(&data),
+                Some(buffer) => {
+                    buffer.cat(&data);
+                    buffer
+                }
+            }))
+        });
+        read.map_err(|error| io_error(ruby, &error))
     }
 
     fn gets(ruby: &Ruby, this: &Self) -> Result<Option<RString>, Error> {
         let line = lock(&this.0).line().map_err(|error| io_error(ruby, &error))?;
         Ok((!line.is_empty()).then(|| ruby.str_from_slice(&line)))
+    }
+
+    /// The reader, for what makes Ruby Strings of its bytes: no lock is held meanwhile. Nobody misses it, because Ruby
+    /// does not change threads to make a String.
+    fn with_reader<T>(&self, use_it: impl FnOnce(&mut Reader) -> T) -> T {
+        let mut reader = std::mem::take(&mut *lock(&self.0));
+        let outcome = use_it(&mut reader);
+        *lock(&self.0) = reader;
+        outcome
     }
 
     fn each(ruby: &Ruby, this: magnus::typed_data::Obj<Self>) -> Result<Value, Error> {
@@ -123,35 +135,35 @@ impl RackIO {
 }
 
 impl Reader {
-    fn read(&mut self, length: u64) -> std::io::Result<Vec<u8>> {
-        let left = self.body.len().saturating_sub(self.position).min(length);
-        let mut data = Vec::with_capacity(usize::try_from(left).unwrap_or(usize::MAX));
+    /// The next bytes, `most` of them or fewer when there are no more.
+    fn read(&mut self, most: u64) -> io::Result<Cow<'_, [u8]>> {
+        let start = self.position;
+        let length = self.body.len().saturating_sub(start).min(most);
         match self.body.source() {
             BodySource::Memory(bytes) => {
-                let start = self.position as usize;
-                data.extend_from_slice(&bytes[start.min(bytes.len())..][..left as usize]);
+                self.position += length;
+                Ok(Cow::Borrowed(&bytes[(start as usize).min(bytes.len())..][..length as usize]))
             }
             BodySource::File(file) => {
-                file.seek(SeekFrom::Start(self.position))?;
-                file.take(left).read_to_end(&mut data)?;
+                let mut data = Vec::with_capacity(usize::try_from(length).unwrap_or(usize::MAX));
+                file.seek(SeekFrom::Start(start))?;
+                file.take(length).read_to_end(&mut data)?;
+                self.position += data.len() as u64;
+                Ok(Cow::Owned(data))
             }
         }
-        self.position += data.len() as u64;
-        Ok(data)
     }
 
     /// Up to and with the next line feed.
-    fn line(&mut self) -> std::io::Result<Vec<u8>> {
+    fn line(&mut self) -> io::Result<Vec<u8>> {
         let mut line = Vec::new();
         loop {
             let chunk = self.read(LINE_CHUNK as u64)?;
-            if let Some(end) = chunk.iter().position(|&byte| byte == b'\n') {
-                self.position -= (chunk.len() - end - 1) as u64;
-                line.extend_from_slice(&chunk[..=end]);
-                return Ok(line);
-            }
-            line.extend_from_slice(&chunk);
-            if chunk.len() < LINE_CHUNK {
+            let end = chunk.iter().position(|&byte| byte == b'\n');
+            let (read, taken) = (chunk.len(), end.map_or(chunk.len(), |end| end + 1));
+            line.extend_from_slice(&chunk[..taken]);
+            self.position -= (read - taken) as u64;
+            if end.is_some() || read < LINE_CHUNK {
                 return Ok(line);
             }
         }
@@ -163,18 +175,14 @@ impl Reader {
     }
 }
 
-/// The data as a new binary String, or in the application's own buffer.
-fn fill(ruby: &Ruby, data: Option<Vec<u8>>, buffer: Option<RString>) -> Result<Option<RString>, Error> {
-    let Some(buffer) = buffer else { return Ok(data.map(|data| ruby.str_from_slice(&data))) };
-    buffer.funcall::<_, _, Value>("clear", ())?;
-    buffer.funcall::<_, _, Value>("force_encoding", ("BINARY",))?;
-    Ok(data.map(|data| {
-        buffer.cat(&data);
-        buffer
-    }))
+fn checked(ruby: &Ruby, length: i64) -> Result<u64, Error> {
+    u64::try_from(length).map_err(|_| {
+        let message = format!("negative length {length} given to rack.input.read");
+        Error::new(ruby.exception_range_error(), message)
+    })
 }
 
-fn io_error(ruby: &Ruby, error: &std::io::Error) -> Error {
+fn io_error(ruby: &Ruby, error: &io::Error) -> Error {
     Error::new(
         ruby.exception_io_error(),
         format!("the request body could not be read from its temporary file: {error}"),
