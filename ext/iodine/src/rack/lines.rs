@@ -13,23 +13,28 @@ use super::fields::is_for_server;
 use crate::gvl::GvlCell;
 use crate::roots::Root;
 
-/// Names that are kept at most.
-const NAMES: usize = 128;
+/// Names are kept in sets of those whose addresses have the same hash. In a place for each hash two of the twenty names
+/// that are usual would meet more often than not, by the chance of where they lie in memory.
+const SETS: usize = 32;
+const SIZE: usize = 4;
 /// Longer names and values are not kept, which bounds the memory of all of them to some 64 KiB.
 const LONGEST_NAME: usize = 64;
 const LONGEST_VALUE: usize = 256;
 
-/// A place for each hash of an address.
-static PLACES: GvlCell<[Place; NAMES]> = GvlCell::new([const { Place { known: None, missed: 0 } }; NAMES]);
+static NAMES: GvlCell<[Set; SETS]> = GvlCell::new([const { Set::new() }; SETS]);
 
-struct Place {
-    known: Option<Known>,
-    /// The last name, if it was not found here. What comes once is not kept, nor what takes turns with another one.
-    missed: rb_sys::VALUE,
+struct Set {
+    known: [Option<Known>; SIZE],
+    /// The last names that were not found here. What comes once is not kept.
+    missed: [rb_sys::VALUE; SIZE],
+    /// Which of the missed ones is the oldest.
+    oldest: usize,
 }
 
 struct Known {
     name: Root,
+    /// It has come since another name wanted its place.
+    used: bool,
     field: FieldName,
     /// The line of a value that has come twice in a row.
     line: Option<(Root, FieldLine)>,
@@ -39,24 +44,47 @@ struct Known {
 
 /// Writes a field line if the name is known. False: nothing was written, and it has to be looked at as any other.
 pub(super) fn write(ruby: &Ruby, writer: &mut ResponseWriter<'_>, name: Value, value: Value) -> bool {
-    let place = &mut PLACES.get(ruby)[index(name.as_raw())];
-    match &mut place.known {
-        Some(known) if known.name.is(name) => {
-            place.missed = 0;
-            known.write(writer, value)
-        }
-        _ => {
-            if std::mem::replace(&mut place.missed, name.as_raw()) == name.as_raw() {
-                place.known = Known::new(name);
-            }
-            false
-        }
+    let set = &mut NAMES.get(ruby)[index(name.as_raw())];
+    if let Some(known) = set.known.iter_mut().flatten().find(|known| known.name.is(name)) {
+        known.used = true;
+        return known.write(writer, value);
     }
+    if set.came_before(name) {
+        set.keep(name);
+    }
+    false
 }
 
 /// Objects lie some 40 bytes apart.
 fn index(name: rb_sys::VALUE) -> usize {
-    (name as usize >> 3).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> (usize::BITS - NAMES.ilog2())
+    (name as usize >> 3).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> (usize::BITS - SETS.ilog2())
+}
+
+impl Set {
+    const fn new() -> Self {
+        Self { known: [const { None }; SIZE], missed: [0; SIZE], oldest: 0 }
+    }
+
+    /// Whether a name that is not here was looked for before; from now on it was.
+    fn came_before(&mut self, name: Value) -> bool {
+        if self.missed.contains(&name.as_raw()) {
+            return true;
+        }
+        self.missed[self.oldest] = name.as_raw();
+        self.oldest = (self.oldest + 1) % SIZE;
+        false
+    }
+
+    /// Keeps a name in the place of one that has not come since it was last asked to leave. Five names that all
+    /// come in each response do not drive each other out: the fifth stays outside.
+    fn keep(&mut self, name: Value) {
+        let Some(newcomer) = Known::new(name) else { return };
+        let is_free = |known: &Option<Known>| known.as_ref().is_none_or(|known| !known.used);
+        match self.known.iter().position(is_free) {
+            Some(free) => self.known[free] = Some(newcomer),
+            None => self.known.iter_mut().flatten().for_each(|known| known.used = false),
+        }
+    }
 }
 
 impl Known {
@@ -69,7 +97,7 @@ impl Known {
             return None;
         }
         let field = FieldName::new(bytes)?;
-        Some(Self { name: Root::new(name), field, line: None, missed: 0 })
+        Some(Self { name: Root::new(name), used: true, field, line: None, missed: 0 })
     }
 
     fn write(&mut self, writer: &mut ResponseWriter<'_>, value: Value) -> bool {
