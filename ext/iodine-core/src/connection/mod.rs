@@ -500,6 +500,10 @@ impl Connection {
             return Verdict::Close;
         }
         if !self.out.is_empty() || self.stream.wants_write() {
+            // What this turn has queued was not tried yet. Only a full socket says that the peer does not read.
+            if self.writable {
+                return self.settle(turn);
+            }
             log::warn!("a peer stopped reading: its connection is closed, {} bytes unsent", self.out.memory());
             return Verdict::Close;
         }
@@ -588,6 +592,8 @@ impl Connection {
         if flushed == Flushed::Blocked {
             // During a handshake it may be the peer that is waited for, and not the socket.
             self.writable = self.stream.is_handshaking() && !self.stream.wants_write();
+        }
+        if flushed != Flushed::All {
             self.deadline = self.handshake.or(Some(now + self.protocol.writes().timeout));
         }
         Ok(flushed)

@@ -1,5 +1,7 @@
 //! WebSockets and event streams without a socket: this end, and a peer, both in memory.
 
+use std::io::Read;
+use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -391,4 +393,26 @@ fn a_peer_that_is_gone_while_ciphertext_waits_for_it_is_left_at_once() {
     assert_eq!(connection.settle(&mut turn), Verdict::Close);
     connection.end(&mut turn);
     assert!(matches!(told(&client).last(), Some(Event::Close(_))));
+}
+
+#[test]
+fn a_message_of_the_turn_in_which_silence_becomes_too_long_is_sent_and_a_ping_behind_it() {
+    let (here, mut peer) = UnixStream::pair().unwrap();
+    here.set_nonblocking(true).unwrap();
+    let mut turn = Turn::new(Instant::now(), crate::metrics::Sheet::own());
+    let socket = WebSocket::new(client(Protocol::WebSocket), LIMITS, MAX, &mut turn);
+    let protocol = super::Protocol::WebSocket(Box::new(socket));
+    let stream = mio::net::UnixStream::from_std(here).into();
+    let mut connection = Connection::new(ConnectionId::default(), stream, protocol, &turn);
+    assert_eq!(connection.settle(&mut turn), Verdict::Keep);
+    turn.now += PING;
+    connection.write_client("a message".into(), &turn);
+
+    // The deadline stays, so the alarm sounds once more.
+    assert_eq!(connection.time_out(&mut turn), Verdict::Keep);
+    assert_eq!(connection.deadline, Some(turn.now));
+    assert_eq!(connection.time_out(&mut turn), Verdict::Keep);
+    let mut came = [0; 11];
+    peer.read_exact(&mut came).unwrap();
+    assert_eq!(&came, b"a message\x89\x00");
 }
