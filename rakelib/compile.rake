@@ -12,7 +12,7 @@ module Extension
   module_function
 
   def compile
-    built = build
+    built = build("--release")
     return if File.exist?(INSTALLED) && FileUtils.identical?(built, INSTALLED)
 
     # Removed first, so that a process that runs keeps the file it has mapped.
@@ -22,8 +22,8 @@ module Extension
 
   # Returns the path of the library: cargo tells it, because its settings can move the target folder. RUBY is the Ruby
   # to build for, as in extconf.rb; one that differs from build to build would compile the bindings anew each time.
-  def build
-    command = %w[cargo build --release --locked --package iodine_ext --message-format json-render-diagnostics]
+  def build(*flags)
+    command = %w[cargo build --locked --package iodine_ext --message-format json-render-diagnostics] + flags
     artifacts = IO.popen({ "RUBY" => RbConfig.ruby }, command, &:readlines).map { |line| JSON.parse(line) }
     abort "cargo could not build the extension" unless $CHILD_STATUS.success?
 

@@ -18,4 +18,14 @@ namespace :memory do
   task :leaks, [:rounds] => :compile do |_, given|
     sh({ "IODINE_ROUNDS" => given.rounds || "100000" }, "rspec", "spec/memory/leaks_spec.rb")
   end
+
+  desc "Run a server under valgrind's memcheck, with the extension built for that"
+  task :check do
+    library = Extension.build("--profile", "profiling", "--no-default-features", "--features", "memcheck")
+    # Where a precompiled gem has it: there it is found before the usual one.
+    folder = "tmp/memcheck/iodine/#{RUBY_VERSION[/\d+\.\d+/]}"
+    mkdir_p folder
+    cp library, "#{folder}/#{File.basename(Extension::INSTALLED)}", preserve: true
+    sh({ "IODINE_MEMCHECK" => File.expand_path("tmp/memcheck") }, "rspec", "spec/memory/memcheck_spec.rb")
+  end
 end

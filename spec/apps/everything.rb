@@ -69,7 +69,8 @@ class Guest
 
   def initialize = @heard = Queue.new
   def on_open(client) = client.write("guest")
-  def on_message(client, data) = @heard.push(data) && client.close
+  # Raw, more may come with the first word.
+  def on_message(client, data) = @heard.push(data[0, 4]) && client.close
   def on_close(_client) = @heard.push("closed")
 end
 

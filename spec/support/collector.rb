@@ -10,9 +10,12 @@ module Support
 
     module_function
 
-    # Variables of a Ruby process whose server is to be watched.
+    # Variables of a Ruby process whose server is to be watched. Without gems, but Rack: each collection walks through
+    # all objects, and theirs are most of them.
     def environment(mode)
-      { "IODINE_COLLECTOR" => mode, "RUBYOPT" => [ENV.fetch("RUBYOPT", nil), "-r#{BEGIN_FILE}"].compact.join(" ") }
+      rack = Gem::Specification.find_all_by_name("rack").first(1).flat_map(&:full_require_paths)
+      { "IODINE_COLLECTOR" => mode, "RUBYLIB" => rack.join(":"),
+        "RUBYOPT" => [ENV.fetch("RUBYOPT", nil), "--disable=gems", "-r#{BEGIN_FILE}"].compact.join(" ") }
     end
 
     # Those of all processes of specs: IODINE_COLLECTOR says how.

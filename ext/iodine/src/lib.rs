@@ -38,12 +38,12 @@ mod worker;
 
 use magnus::prelude::*;
 use magnus::{Error, Ruby, function};
-use mimalloc::MiMalloc;
 
 /// Network buffers come and go in all sizes; this keeps them from fragmenting the memory that Ruby allocates with the
 /// system's allocator.
+#[cfg(feature = "mimalloc")]
 #[global_allocator]
-static ALLOCATOR: MiMalloc = MiMalloc;
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 #[magnus::init(name = "iodine_ext")]
 fn init(ruby: &Ruby) -> Result<(), Error> {

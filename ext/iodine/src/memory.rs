@@ -5,10 +5,15 @@ use magnus::{Error, RModule, Ruby, function};
 
 use crate::gvl;
 
+#[cfg(feature = "mimalloc")]
 unsafe extern "C" {
     /// Of mimalloc, whose crate declares no more than a global allocator needs.
     safe fn mi_collect(force: bool);
 }
+
+/// The server allocates with the system's allocator.
+#[cfg(not(feature = "mimalloc"))]
+fn mi_collect(_force: bool) {}
 
 /// Has both allocators, that of the server and that of Ruby, give back to the system what is free. It takes
 /// milliseconds, in which Ruby runs on.
