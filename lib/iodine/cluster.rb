@@ -215,7 +215,9 @@ module Iodine
         @rollout.add(@supervision.worn(@workers))
         deadline = Farewell.deadline
         kill("did not leave within #{deadline} s and is killed.") { |worker| worker.overdue?(deadline) }
-        kill(Boot.verdict) { |worker| worker.booting? && Boot.late?(worker.age) }
+        kill(Boot.verdict) do |worker|
+          worker.booting? && Boot.late?(worker.age) && worker.ask >= Boot::LAST_WORDS
+        end
         resume
         hire if missing.positive?
       end

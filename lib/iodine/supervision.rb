@@ -27,8 +27,9 @@ module Iodine
       private
 
       def reason(worker)
-        silence = hang_replace && longest_silence(worker)
+        silence = hang_replace && [busy(worker), mute(worker)].max
         if silence && silence >= hang_replace
+          worker.ask if mute(worker) >= hang_replace
           "has not come forward for #{silence.round} s"
         elsif exceeds?(worker.requests, :max_requests, worker)
           "has answered #{worker.requests} requests"
@@ -37,11 +38,11 @@ module Iodine
         end
       end
 
-      # Seconds that its threads have been busy with the same, or that it has not run Ruby at all, because one of them
-      # does not give the lock away.
-      def longest_silence(worker)
-        [since(worker, "stalled_since"), since(worker, "beat") - LATE].max
-      end
+      # Seconds that its threads have been busy with the same.
+      def busy(worker) = since(worker, "stalled_since")
+
+      # Seconds that it has not run Ruby at all, because one of them does not give the lock away.
+      def mute(worker) = since(worker, "beat") - LATE
 
       # Seconds since what is noted there; 0 when nothing is.
       def since(worker, name)

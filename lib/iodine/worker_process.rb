@@ -20,7 +20,7 @@ module Iodine
         @spread = rand(0.9..1.1)
         @answered = Metrics.requests(sheet)
         @started = Base.now
-        @ready = @leaving = nil
+        @ready = @leaving = @asked = nil
         reader, writer = IO.pipe
         @pid = ProcessFork.worker do
           reader.close
@@ -67,6 +67,12 @@ module Iodine
       def leave(signal)
         @leaving = Base.now
         tell(signal)
+      end
+
+      # Has it say where its threads are, though no Ruby may run there. It is asked once; seconds since then.
+      def ask
+        @asked ||= Base.now.tap { Base.ask_last_words(@pid) }
+        Base.now - @asked
       end
 
       def tell(signal)

@@ -1,5 +1,14 @@
 # frozen_string_literal: true
 
+# A body of a method.
+KEEP_THE_LOCK = <<~'RUBY'.tr("\n", ";").prepend("() = begin;").concat("end")
+  %w[fiddle io/nonblock].each { |library| require library }
+  $pipe = IO.pipe.each { |one| one.nonblock = false }
+  types = [Fiddle::TYPE_INT, Fiddle::TYPE_VOIDP, Fiddle::TYPE_SIZE_T]
+  read = Fiddle::Function.new(Fiddle.dlopen(nil)["read"], types, Fiddle::TYPE_INT, need_gvl: true)
+  read.call($pipe.first.fileno, " ", 1)
+RUBY
+
 RSpec.describe "A worker" do
   app = <<~RUBY
     def hang_in_here = sleep
@@ -122,6 +131,18 @@ RSpec.describe "A worker" do
       server.wait_for_log(/ERROR: .*before it could serve.*stay/)
 
       expect(server.get("/").status).to eq(200)
+    end
+
+    # C code that keeps Ruby's lock, so that no Ruby can say where it is.
+    it "in C code is killed, with the place in the log" do
+      serve_folder(hang.sub("STATE", "on_start").sub("= sleep", KEEP_THE_LOCK), "-boot-timeout", "1")
+      hang_from_now_on
+      server.kill("USR1")
+      server.wait_for_log(/ERROR: .*before it could serve.*stay/)
+
+      told = server.log[/^ERROR: \((\d+)\) thread \1 is here:\n((?:\t.*\n)+).*Child worker \(\1\) did not come/m, 2]
+      expect(told).to match(/^\t.*app.ru:1:in hang_in_here$/)
+      expect(server.log).not_to include("does not come to serve")
     end
 
     it "is replaced, when it is needed" do

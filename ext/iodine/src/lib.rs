@@ -21,6 +21,7 @@ mod connection;
 mod dial;
 mod gvl;
 mod json;
+mod last_words;
 mod link;
 mod logger;
 mod memory;
@@ -53,6 +54,7 @@ fn init(ruby: &Ruby) -> Result<(), Error> {
     base.define_singleton_method("native_verbosity=", function!(logger::set_verbosity, 1))?;
     base.define_singleton_method("concurrency", function!(concurrency, 2))?;
     cli::init(ruby, base)?;
+    last_words::init(ruby, base)?;
     memory::init(ruby, base)?;
     metrics::init(ruby, base)?;
     roots::init(ruby, base)?;
