@@ -2,95 +2,18 @@
 
 #![allow(clippy::unwrap_used)]
 
-use std::io::{ErrorKind, Read, Write};
+mod world;
+
 use std::net::Shutdown;
-use std::os::unix::net::UnixStream;
-use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use iodine_core::handle::Handle;
-use iodine_core::jobs::{Job, JobQueue};
-use iodine_core::net::address::Address;
-use iodine_core::net::listener::BoundSocket;
-use iodine_core::reactor::Reactor;
-use iodine_core::settings::{HttpSettings, ListenerSettings};
+use iodine_core::jobs::Job;
+use iodine_core::settings::HttpSettings;
 
-/// A reactor with one connection.
-struct World {
-    reactor: Reactor,
-    handle: Handle,
-    jobs: Arc<JobQueue>,
-    now: Instant,
-    peer: UnixStream,
-}
-
-/// The shortest time that alarms tell apart.
-const MOMENT: Duration = Duration::from_millis(1);
-
-impl World {
-    fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("sock");
-        let jobs = Arc::new(JobQueue::default());
-        let mut reactor = Reactor::new(Arc::clone(&jobs)).unwrap();
-        let handle = reactor.handle();
-        let socket = BoundSocket::bind(&Address::Unix(path.clone())).unwrap();
-        handle.listen(socket.listener(0, ListenerSettings::Http(Arc::new(HttpSettings::default()))).unwrap());
-        let now = Instant::now();
-        reactor.step(now).unwrap();
-        let peer = UnixStream::connect(path).unwrap();
-        peer.set_nonblocking(true).unwrap();
-        let mut world = Self { reactor, handle, jobs, now, peer };
-        world.step();
-        assert!(world.is_open());
-        world
-    }
-
-    fn step(&mut self) {
-        self.reactor.step(self.now).unwrap();
-    }
-
-    fn pass(&mut self, time: Duration) {
-        self.now += time;
-        self.step();
-    }
-
-    fn say(&mut self, bytes: &[u8]) {
-        self.peer.write_all(bytes).unwrap();
-        self.step();
-    }
-
-    fn is_open(&self) -> bool {
-        self.reactor.clients() == 1
-    }
-
-    /// What has come. That there is room again is an event for the server.
-    fn heard(&mut self) -> String {
-        let mut bytes = Vec::new();
-        match self.peer.read_to_end(&mut bytes) {
-            Ok(_) => {}
-            Err(error) => {
-                assert!(matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::ConnectionReset), "{error}")
-            }
-        }
-        self.step();
-        String::from_utf8_lossy(&bytes).into_owned()
-    }
-
-    /// Answers the request that waits, with a body of that length.
-    fn answer(&mut self, length: usize) {
-        let Some(Job::Request(mut exchange)) = self.jobs.try_take() else { panic!("no request") };
-        exchange.response.head = format!("HTTP/1.1 200 OK\r\ncontent-length: {length}\r\n\r\n").into_bytes();
-        exchange.response.head.resize(exchange.response.head.len() + length, b'x');
-        self.handle.answer(exchange);
-        self.step();
-    }
-}
+use world::{HEAD, MOMENT, World};
 
 /// How long a peer may go on sending after the last answer.
 const LINGER: Duration = Duration::from_secs(2);
-
-const HEAD: &[u8] = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n";
 
 /// What a peer says, what he is told when the time is over, and how long that takes.
 #[test]
