@@ -21,6 +21,7 @@ input = {
     rest = io.read(nil, buffer).dup
     [same, first, rest, io.read(4, buffer)]
   end,
+  "/read-three" => ->(io) { begin io.read(1, +"", 2) rescue [$!.class.name, io.read] end },
   "/read-negative" => ->(io) { begin io.read(-1) rescue [$!.class.name, io.read] end },
   "/gets" => ->(io) { [io.gets, io.gets, io.gets, io.gets] },
   "/each" => lambda do |io|

@@ -178,6 +178,7 @@ RSpec.describe "Rack requests" do
       "/read-nil" => [lines, ""],
       "/read-buffer" => [true, "one\n", "two\r\nthree", nil],
       "/read-negative" => ["RangeError", lines],
+      "/read-three" => ["ArgumentError", lines],
       "/gets" => ["one\n", "two\r\n", "three", nil],
       "/each" => [["one\n", "two\r\n", "three"], ["one\n", "two\r\n", "three"], true],
       "/rewind" => ["on", 0, lines, 0, "o"],

@@ -6,7 +6,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use iodine_core::exchange::{BodySource, RequestBody};
 use magnus::prelude::*;
-use magnus::scan_args::scan_args;
 use magnus::value::Opaque;
 use magnus::{Error, RModule, RString, Ruby, Value, method};
 
@@ -69,8 +68,13 @@ impl Drop for Input {
 
 impl RackIO {
     fn read(ruby: &Ruby, this: &Self, arguments: &[Value]) -> Result<Option<RString>, Error> {
-        let arguments = scan_args::<(), (Option<Option<i64>>, Option<Option<RString>>), (), (), (), ()>(arguments)?;
-        let (length, buffer) = (arguments.optional.0.flatten(), arguments.optional.1.flatten());
+        // Not by `scan_args`, which writes a text that tells Ruby what is expected, and allocates twice for it.
+        let (length, buffer): (Option<i64>, Option<RString>) = match *arguments {
+            [] => (None, None),
+            [length] => (Option::try_convert(length)?, None),
+            [length, buffer] => (Option::try_convert(length)?, Option::try_convert(buffer)?),
+            _ => return Err(wrong_number(ruby, arguments.len())),
+        };
         let most = length.map_or(Ok(u64::MAX), |length| checked(ruby, length))?;
         if let Some(buffer) = buffer {
             buffer.funcall::<_, _, Value>("clear", ())?;
@@ -173,6 +177,11 @@ impl Reader {
         self.body = RequestBody::default();
         self.position = 0;
     }
+}
+
+fn wrong_number(ruby: &Ruby, given: usize) -> Error {
+    let message = format!("wrong number of arguments (given {given}, expected 0..2)");
+    Error::new(ruby.exception_arg_error(), message)
 }
 
 fn checked(ruby: &Ruby, length: i64) -> Result<u64, Error> {
