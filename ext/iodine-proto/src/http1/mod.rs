@@ -26,5 +26,5 @@ pub use field::{FieldError, FieldLine, FieldName};
 pub use head::{BodyLength, Head, Version};
 pub use number::push_decimal;
 pub use reader::{HeadLimits, HeadReader};
-pub use response::{CHUNK_END, Framing, LAST_CHUNK, Persistence, ResponseWriter, chunk_head};
+pub use response::{CHUNK_END, Framing, LAST_CHUNK, Persistence, ResponseWriter, chunk_head, chunk_len};
 pub use status::{bodyless, reason};

@@ -229,6 +229,12 @@ pub fn chunk_head(len: usize, out: &mut Vec<u8>) {
     out.extend_from_slice(b"\r\n");
 }
 
+/// Bytes that a chunk of `len` bytes of data takes, with its framing.
+pub fn chunk_len(len: usize) -> usize {
+    let digits = (usize::BITS - len.leading_zeros()).div_ceil(4).max(1) as usize;
+    digits + 2 + len + CHUNK_END.len()
+}
+
 /// What follows the data of a chunk.
 pub const CHUNK_END: &[u8] = b"\r\n";
 
@@ -322,6 +328,17 @@ mod tests {
             );
         }
         assert_eq!(written(204, &fields, Framing::None, Persistence::Default), "HTTP/1.1 204 No Content\r\n\r\n");
+    }
+
+    #[test]
+    fn chunks_take_as_much_as_they_say() {
+        for len in [1, 9, 15, 16, 17, 255, 256, 1024, 4095, 4096, 65_535, 65_536] {
+            let mut chunk = Vec::new();
+            chunk_head(len, &mut chunk);
+            chunk.resize(chunk.len() + len, b'x');
+            chunk.extend_from_slice(CHUNK_END);
+            assert_eq!(chunk_len(len), chunk.len(), "{len}");
+        }
     }
 
     #[test]

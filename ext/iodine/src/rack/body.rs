@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
 use iodine_core::handle;
-use iodine_proto::http1::{CHUNK_END, LAST_CHUNK, chunk_head};
+use iodine_proto::http1::{CHUNK_END, LAST_CHUNK, chunk_head, chunk_len};
 use magnus::{Error, RString, Ruby};
 
 use crate::gvl;
@@ -50,7 +50,8 @@ impl Writer {
             let end = if chunked { Bytes::from_static(CHUNK_END) } else { Bytes::new() };
             return [line.into(), content, end].into_iter().all(|bytes| self.stream.write(bytes));
         }
-        let mut bytes = Vec::with_capacity(length + 16);
+        // As large as needed and no larger: what is exactly full becomes `Bytes` without another allocation.
+        let mut bytes = Vec::with_capacity(if chunked { chunk_len(length) } else { length });
         if chunked {
             chunk_head(length, &mut bytes);
         }

@@ -131,6 +131,8 @@ impl Answer {
         let old_version = exchange.head.version() == Version::Http10;
         let mut close = !exchange.head.keep_alive() || context.handle.is_draining();
         let mut bytes = std::mem::take(&mut exchange.response.head);
+        // The buffer of a streamed response was given away with it.
+        bytes.reserve(USUAL_HEAD);
         let mut writer = ResponseWriter::new(&mut bytes, self.status);
         let (hijacker, named) = write_lines(ruby, self.headers, &mut writer, context.settings)?;
         close |= writer.closes();
@@ -357,6 +359,9 @@ impl Known {
     }
 }
 
+/// Heads are seldom larger, so that a new buffer need not grow by steps.
+const USUAL_HEAD: usize = 256;
+
 /// Has no content, and says so by a length of 0 (RFC 9110, 15.3.6).
 const RESET_CONTENT: u16 = 205;
 
@@ -383,7 +388,7 @@ fn send_each(context: &Context<'_>, mut exchange: Box<Exchange>, answer: &Answer
         gone = true;
         Err(Error::new(ruby.exception_io_error(), "the peer has closed the connection"))
     });
-    let ended = produced_by(context, answer, iterated.as_ref().err(), gone, &place_of(&exchange));
+    let ended = produced_by(context, answer, iterated.as_ref().err(), gone, || place_of(&exchange));
     if iterated.is_ok()
         && let Some(end) = writer.end()
     {
@@ -401,11 +406,11 @@ fn produced_by(
     answer: &Answer,
     error: Option<&Error>,
     gone: bool,
-    place: &str,
+    place: impl FnOnce() -> String,
 ) -> Result<(), Error> {
     let ended = match error {
         Some(error) if !gone || is_jump(error) => {
-            conclude(context.ruby, error.clone(), &format!("{place}: the body raised"))
+            conclude(context.ruby, error.clone(), &format!("{}: the body raised", place()))
         }
         _ => Ok(()),
     };
@@ -431,7 +436,7 @@ fn send_call(mut context: Context<'_>, mut exchange: Box<Exchange>, answer: &Ans
     if error.is_some() {
         stream.abort();
     }
-    (Outcome::Taken, produced_by(&context, answer, error.as_ref(), gone, &place))
+    (Outcome::Taken, produced_by(&context, answer, error.as_ref(), gone, || place))
 }
 
 /// Partial hijack: our head, and the socket for the application.
