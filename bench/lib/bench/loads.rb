@@ -7,7 +7,7 @@ module Bench
   # A plan says how long: rounds, seconds a round, and the two ages in seconds at which memory is compared.
   Plan = Struct.new(:rounds, :seconds, :memory_ages, keyword_init: true) do
     def self.full
-      new(rounds: 5, seconds: 4, memory_ages: [5, 60])
+      new(rounds: 5, seconds: 2, memory_ages: [5, 60])
     end
 
     # Long enough to see that everything works, too short to believe a figure.
