@@ -7,6 +7,11 @@ module Iodine
     # Tells the service manager how the server is: sd_notify(3), by datagrams to the socket that NOTIFY_SOCKET names.
     # Without that variable nothing is told.
     module ServiceManager
+      # Seconds between two looks, and what the machine may add when it is busy.
+      LOOK = 1.5
+      # Seconds of WATCHDOG_USEC that so rare looks can keep.
+      SHORTEST = 2
+
       class << self
         # It serves.
         def ready = tell("READY=1", "MAINPID=#{Process.pid}", "STATUS=serving")
@@ -19,10 +24,12 @@ module Iodine
 
         # It is alive. Called each second, tells it as often as the manager asks.
         def watchdog
-          return unless interval
+          return unless patience
 
+          warn_of_haste unless @told
           now = Base.now
-          return if @told && now - @told < interval
+          # Half of that time is what the manager recommends; the next look may be too late.
+          return if @told && now - @told + LOOK < patience / 2
 
           @told = now
           tell("WATCHDOG=1")
@@ -30,12 +37,19 @@ module Iodine
 
         private
 
-        # Half of what the manager waits for. Seconds, nil when it does not wait.
-        def interval
+        # Seconds that the manager waits; nil when it does not.
+        def patience
           return if ENV.fetch("WATCHDOG_PID", Process.pid.to_s) != Process.pid.to_s
 
           microseconds = ENV["WATCHDOG_USEC"].to_i
-          microseconds / 2e6 if microseconds.positive?
+          microseconds / 1e6 if microseconds.positive?
+        end
+
+        def warn_of_haste
+          return unless patience < SHORTEST
+
+          Log.warning("the service manager wants to hear of this server each #{patience} s, and will each second: " \
+                      "set WatchdogSec to #{SHORTEST} or more")
         end
 
         def tell(*lines)

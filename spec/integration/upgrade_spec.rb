@@ -150,6 +150,30 @@ RSpec.describe "An upgrade" do
   end
 end
 
+RSpec.describe "The watchdog of a service manager" do
+  # Seconds between two looks, the machine being busy, and the seconds at which it has been told.
+  def times(patience, looks:)
+    process = Support::ChildProcess.run_ruby(<<~RUBY, env: { "WATCHDOG_USEC" => (patience * 1_000_000).to_s })
+      require "iodine"
+      times = [#{looks.join(",")}]
+      Iodine::Base.define_singleton_method(:now) { times.first }
+      Iodine::Base::ServiceManager.define_singleton_method(:tell) { |_| puts times.first }
+      Iodine::Base::ServiceManager.watchdog.then { times.shift } until times.empty?
+    RUBY
+    process.out.text.lines.map(&:to_f)
+  end
+
+  { 2 => 1.5, 3 => 1.5, 4 => 2, 10 => 5, 30 => 15 }.each do |patience, longest|
+    it "is told within #{longest} of #{patience} seconds" do
+      told = times(patience, looks: (0..80).map { |turn| turn * 0.999 })
+      gaps = told.each_cons(2).map { |one, another| another - one }
+
+      expect(gaps).not_to be_empty
+      expect(gaps.max).to be <= longest
+    end
+  end
+end
+
 RSpec.describe "A service manager" do
   # Plays systemd: a datagram socket that services write to, and listening sockets that it passes on.
   def manage(*flags, env: {}, listeners: [], workers: 1)
@@ -198,6 +222,13 @@ RSpec.describe "A service manager" do
     it "is told that the server is alive, -w #{workers}" do
       manage("-b", "127.0.0.1", "-p", "0", workers: workers, env: { "WATCHDOG_USEC" => "2000000" })
       2.times { told("WATCHDOG=1") }
+    end
+
+    it "is warned of when it has no patience, -w #{workers}" do
+      manage("-b", "127.0.0.1", "-p", "0", workers: workers, env: { "WATCHDOG_USEC" => "1999000" })
+      told("WATCHDOG=1")
+
+      server.wait_for_log(/WARNING: the service manager wants to hear of this server each 1.999 s/)
     end
 
     it "hands over its sockets, TCP and Unix, -w #{workers}" do
