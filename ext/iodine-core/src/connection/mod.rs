@@ -491,6 +491,15 @@ impl Connection {
 
     /// The deadline has passed.
     pub(crate) fn time_out(&mut self, turn: &mut Turn) -> Verdict {
+        if self.is_listed {
+            // What has happened in this turn is settled first: it may have moved the deadline. A process that was stopped
+            // for a while finds both, what came meanwhile and the alarm.
+            let verdict = self.settle(turn);
+            let has_passed = self.deadline.is_some_and(|deadline| deadline <= turn.now);
+            if !has_passed || matches!(verdict, Verdict::Close | Verdict::GiveAway) {
+                return verdict;
+            }
+        }
         if self.stage == Stage::Lingering {
             return Verdict::Close;
         }
@@ -500,10 +509,6 @@ impl Connection {
             return Verdict::Close;
         }
         if !self.out.is_empty() || self.stream.wants_write() {
-            // What this turn has queued was not tried yet. Only a full socket says that the peer does not read.
-            if self.writable {
-                return self.settle(turn);
-            }
             log::warn!("a peer stopped reading: its connection is closed, {} bytes unsent", self.out.memory());
             return Verdict::Close;
         }

@@ -1,6 +1,6 @@
 //! WebSockets and event streams without a socket: this end, and a peer, both in memory.
 
-use std::io::Read;
+use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -10,6 +10,7 @@ use iodine_proto::websocket::{
     encode_pong,
 };
 
+use super::http::Http;
 use super::sse::Sse;
 use super::websocket::WebSocket;
 use super::{Connection, HANDSHAKES, Turn, Verdict};
@@ -18,7 +19,7 @@ use crate::jobs::{Job, JobQueue};
 use crate::net::tls::tests::connected;
 use crate::net::write_queue::WriteQueue;
 use crate::reactor::{ConnectionId, Reactor};
-use crate::settings::WriteLimits;
+use crate::settings::{HttpSettings, WriteLimits};
 
 const PING: Duration = Duration::from_secs(40);
 const MAX: usize = 1000;
@@ -395,24 +396,58 @@ fn a_peer_that_is_gone_while_ciphertext_waits_for_it_is_left_at_once() {
     assert!(matches!(told(&client).last(), Some(Event::Close(_))));
 }
 
-#[test]
-fn a_message_of_the_turn_in_which_silence_becomes_too_long_is_sent_and_a_ping_behind_it() {
-    let (here, mut peer) = UnixStream::pair().unwrap();
+/// A connection on a socket, and its peer. The reactor has something to settle for it.
+fn listed(protocol: impl FnOnce(&mut Turn) -> super::Protocol) -> (Connection, UnixStream, Turn) {
+    let (here, peer) = UnixStream::pair().unwrap();
     here.set_nonblocking(true).unwrap();
     let mut turn = Turn::new(Instant::now(), crate::metrics::Sheet::own());
-    let socket = WebSocket::new(client(Protocol::WebSocket), LIMITS, MAX, &mut turn);
-    let protocol = super::Protocol::WebSocket(Box::new(socket));
+    let protocol = protocol(&mut turn);
     let stream = mio::net::UnixStream::from_std(here).into();
     let mut connection = Connection::new(ConnectionId::default(), stream, protocol, &turn);
     assert_eq!(connection.settle(&mut turn), Verdict::Keep);
+    connection.is_listed = true;
+    (connection, peer, turn)
+}
+
+#[test]
+fn a_message_of_the_turn_in_which_silence_becomes_too_long_is_sent_and_a_ping_behind_it() {
+    let (mut connection, mut peer, mut turn) = listed(|turn| {
+        super::Protocol::WebSocket(Box::new(WebSocket::new(client(Protocol::WebSocket), LIMITS, MAX, turn)))
+    });
     turn.now += PING;
     connection.write_client("a message".into(), &turn);
 
-    // The deadline stays, so the alarm sounds once more.
     assert_eq!(connection.time_out(&mut turn), Verdict::Keep);
-    assert_eq!(connection.deadline, Some(turn.now));
-    assert_eq!(connection.time_out(&mut turn), Verdict::Keep);
+    assert_eq!(connection.deadline, Some(turn.now + PING));
     let mut came = [0; 11];
     peer.read_exact(&mut came).unwrap();
     assert_eq!(&came, b"a message\x89\x00");
+}
+
+#[test]
+fn a_part_of_a_body_that_comes_with_the_alarm_is_in_time() {
+    let settings = Arc::new(HttpSettings::default());
+    let timeout = settings.body_timeout;
+    let (mut connection, mut peer, mut turn) =
+        listed(|_| super::Protocol::Http(Box::new(Http::new(settings, 7, "a peer".into()))));
+    let mut receive = |connection: &mut Connection, turn: &mut Turn, bytes: &[u8]| {
+        peer.write_all(bytes).unwrap();
+        connection.readable = true;
+        connection.read(&mut [0; 1000], turn).unwrap();
+    };
+    receive(&mut connection, &mut turn, b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\n");
+    assert_eq!(connection.settle(&mut turn), Verdict::Keep);
+    assert_eq!(connection.deadline, Some(turn.now + timeout));
+    turn.now += timeout * 2;
+    receive(&mut connection, &mut turn, b"x");
+
+    assert_eq!(connection.time_out(&mut turn), Verdict::Keep);
+    assert_eq!(connection.deadline, Some(turn.now + timeout));
+    // Nothing has happened in this one.
+    turn.now += timeout;
+    connection.is_listed = false;
+    connection.time_out(&mut turn);
+    let mut answer = [0; 12];
+    peer.read_exact(&mut answer).unwrap();
+    assert_eq!(&answer, b"HTTP/1.1 408");
 }
