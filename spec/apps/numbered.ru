@@ -6,8 +6,8 @@ class Noted
   def on_open(client)
     @path = client.env["PATH_INFO"]
     $stderr.write("opened #{@path} in #{Process.pid}\n")
-    client.write("ready")
     client.subscribe("news")
+    client.write("ready")
   end
 
   def on_message(client, data) = client.write(data)

@@ -1,25 +1,11 @@
 # frozen_string_literal: true
 
-require "json"
-
 module Support
   # A bad network: a proxy to a server under test that delays what passes, cuts it into other pieces and harms
   # connections (ext/iodine-testkit, chaos).
   class Chaos
-    class << self
-      # The program, which is built when that has not been done.
-      def program
-        @program ||= begin
-          command = %w[cargo build --locked --package iodine-testkit --bin chaos
-                       --message-format json-render-diagnostics]
-          artifacts = IO.popen(command, chdir: ROOT, err: File::NULL, &:readlines).map { |line| JSON.parse(line) }
-          artifacts.filter_map { |artifact| artifact["executable"] }.first or raise "cargo could not build chaos"
-        end
-      end
-
-      # A new seed, or the one of a failure that is to be seen again.
-      def seed = Integer(ENV.fetch("IODINE_CHAOS_SEED") { Random.new_seed % (1 << 32) })
-    end
+    # A new seed, or the one of a failure that is to be seen again.
+    def self.seed = Integer(ENV.fetch("IODINE_CHAOS_SEED") { Random.new_seed % (1 << 32) })
 
     attr_reader :port
 
@@ -27,7 +13,7 @@ module Support
     def initialize(port, **faults)
       input, @orders = IO.pipe
       arguments = { to: "127.0.0.1:#{port}", **faults }.map { |name, value| "#{name}=#{value}" }
-      @process = ChildProcess.new(self.class.program, *arguments, input: input)
+      @process = ChildProcess.new(Testkit.program("chaos"), *arguments, input: input)
       input.close
       @port = @process.out.wait_for(/^port (\d+)$/)[1].to_i
     end

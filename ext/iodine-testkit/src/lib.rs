@@ -1,4 +1,5 @@
-//! Certificates and a bad network for tests. Never part of the gem.
+//! Certificates, a bad network and many clients for tests. Never part of the gem.
 
+pub mod audience;
 pub mod certificates;
 pub mod chaos;
