@@ -3,7 +3,7 @@
 require "socket"
 Dir[File.expand_path("../support/*.rb", __dir__)].sort.each { |file| require file }
 
-# Ordinary clients beside those that are slow, or too many: ruby spec/soak/bad_clients.rb [CLIENTS] [ROUNDS]
+# Ordinary clients beside those that are slow, or too many: ruby spec/soak/bad_clients.rb [CLIENTS] [ROUNDS] [KIND...]
 #
 # Each round measures the ordinary requests twice, without and with the others, so that what else the machine does
 # harms both. The figures are medians of the rounds. The exit status is 1 when slow clients make a percentile more than
@@ -89,7 +89,9 @@ class BadClients
 end
 
 if $PROGRAM_NAME == __FILE__
-  clients, rounds = ARGV.map { |argument| Integer(argument) }
-  figures = BadClients.new(clients: clients || 1000, rounds: rounds || 9).run { |one| puts one }
+  clients, rounds, *kinds = ARGV
+  kinds = kinds.empty? ? BadClients::SLOW + BadClients::FLOODS : kinds.map(&:to_sym)
+  bad = BadClients.new(clients: Integer(clients || 1000), rounds: Integer(rounds || 9))
+  figures = bad.run(kinds) { |one| puts one }
   exit(figures.all? { |one| one.ratio <= 2 || BadClients::FLOODS.include?(one.kind) })
 end
