@@ -6,15 +6,20 @@ module Iodine
     #
     # What is registered before the start belongs to every process of the cluster: the master keeps a copy for the
     # workers it forks, then and later.
+    #
+    # No lock is held here, because the handler of a signal, which cannot take one, may queue blocks: each step is one
+    # call of a Hash or an Array, which Ruby does not interrupt. The number of a task or timer is its object_id, which
+    # nobody else has for as long as it is here.
     module Scheduler
+      # A block that is run once.
+      Task = Struct.new(:block)
+
       # A block that is run again and again: every +interval+ milliseconds, +left+ times (0 is for ever).
       Timer = Struct.new(:block, :interval, :left)
 
       # Longest interval, milliseconds: what the reactor's clock is sure to hold.
       MAX_INTERVAL = 1 << 40
 
-      @lock = Mutex.new
-      @number = 0
       @tasks = {}
       @timers = {}
       @idle = []
@@ -24,7 +29,9 @@ module Iodine
       class << self
         # Queues a task; the block.
         def run(block)
-          number = @lock.synchronize { (@number += 1).tap { |id| @tasks[id] = block } }
+          task = Task.new(block)
+          number = task.object_id
+          @tasks[number] = task
           @reactor&.push_task(number)
           block
         end
@@ -51,7 +58,7 @@ module Iodine
 
         # Registers an idle callback; the block.
         def on_idle(block)
-          @lock.synchronize { @idle << block }
+          @idle << block
           @reactor&.notify_idle
           block
         end
@@ -59,16 +66,15 @@ module Iodine
         # From now on +reactor+ runs what is queued, and what was queued before.
         def attach(reactor)
           @reactor = reactor
-          tasks, timers, idle = @lock.synchronize { [@tasks.keys, @timers.dup, !@idle.empty?] }
-          tasks.each { |number| reactor.push_task(number) }
-          timers.each { |number, timer| reactor.set_timer(number, timer.interval) }
-          reactor.notify_idle if idle
+          @tasks.keys.each { |number| reactor.push_task(number) } # rubocop:disable Style/HashEachMethods
+          @timers.dup.each { |number, timer| reactor.set_timer(number, timer.interval) }
+          reactor.notify_idle unless @idle.empty?
         end
 
         # The server of this process has stopped. Timers end with it.
         def detach
           @reactor = nil
-          @lock.synchronize { @timers.clear }
+          @timers.clear
         end
 
         # In a process forked by the application: what there is belongs to its parent.
@@ -79,12 +85,11 @@ module Iodine
 
         # Remembers what was registered up to now, for processes to be forked.
         def keep
-          @inherited = @lock.synchronize { [@tasks.dup, @timers.transform_values(&:dup), @idle.dup] }
+          @inherited = [@tasks.dup, @timers.dup.transform_values(&:dup), @idle.dup]
         end
 
         # In a forked process: begins with what was kept.
         def inherit
-          @lock = Mutex.new
           @reactor = nil
           @tasks, timers, @idle = @inherited.map(&:dup)
           @timers = timers.transform_values(&:dup)
@@ -92,18 +97,18 @@ module Iodine
 
         # Runs a task. Called by the reactor's threads, as are the following.
         def run_task(number)
-          block = @lock.synchronize { @tasks.delete(number) }
-          Base.guard("a task") { block.call } if block
+          task = @tasks.delete(number)
+          Base.guard("a task") { task.block.call } if task
         end
 
         # Runs a timer's block, and sets the timer again unless it has done its repetitions.
         def fire(number)
-          timer = @lock.synchronize { @timers[number] }
+          timer = @timers[number]
           return unless timer
 
           Base.guard("a timer") { timer.block.call }
           if timer.left == 1
-            @lock.synchronize { @timers.delete(number) }
+            @timers.delete(number)
           else
             timer.left -= 1 unless timer.left.zero?
             @reactor&.set_timer(number, timer.interval)
@@ -112,14 +117,14 @@ module Iodine
 
         # Runs the idle callbacks, each of them once.
         def idle
-          blocks = @lock.synchronize { @idle.tap { @idle = [] } }
-          blocks.each { |block| Base.guard("an on_idle callback") { block.call } }
+          @idle.shift(@idle.size).each { |block| Base.guard("an on_idle callback") { block.call } }
         end
 
         private
 
         def add_timer(timer)
-          number = @lock.synchronize { (@number += 1).tap { |id| @timers[id] = timer } }
+          number = timer.object_id
+          @timers[number] = timer
           @reactor&.set_timer(number, timer.interval)
           timer.block
         end
