@@ -10,15 +10,13 @@ module Iodine
       end
 
       # In a worker: the event `:orphaned` tells of the end of the master. There is nobody then to kill a worker that
-      # does not leave, so it does that itself.
+      # does not leave, so it does that itself, though no Ruby may run there.
       def watch(events)
         @hold.close
+        Base.leave_after(@line.fileno, Farewell.deadline)
         Thread.new do
           @line.read
           events << :orphaned
-          sleep(Farewell.deadline)
-          Log.error("(#{Process.pid}) the master is gone, and this worker hangs: it ends at once.")
-          exit!(1)
         end
       end
 

@@ -164,15 +164,17 @@ RSpec.describe "A worker" do
       expect(server.log).not_to include("come to serve")
     end
 
-    it "leaves when its master is killed" do
-      serve_folder(hang.sub("STATE", "on_start"), "-shutdown-timeout", "0")
-      hang_from_now_on
-      first, second = server.children
-      Process.kill("KILL", first)
-      hung, = wait_until("a new worker") { (fresh = server.children - [first, second]).any? && fresh }
-      server.kill("KILL")
+    { "" => "= sleep", ", in C code" => KEEP_THE_LOCK }.each do |place, body|
+      it "leaves when its master is killed#{place}" do
+        serve_folder(hang.sub("STATE", "on_start").sub("= sleep", body), "-shutdown-timeout", "0")
+        hang_from_now_on
+        first, second = server.children
+        Process.kill("KILL", first)
+        hung, = wait_until("a new worker") { (fresh = server.children - [first, second]).any? && fresh }
+        server.kill("KILL")
 
-      wait_until("its end") { !Support::ChildProcess.running?(hung) }
+        wait_until("its end") { !Support::ChildProcess.running?(hung) }
+      end
     end
 
     it "is killed when the server stops" do

@@ -22,6 +22,7 @@ mod dial;
 mod gvl;
 mod json;
 mod last_words;
+mod life_line;
 mod link;
 mod logger;
 mod memory;
@@ -55,6 +56,7 @@ fn init(ruby: &Ruby) -> Result<(), Error> {
     base.define_singleton_method("concurrency", function!(concurrency, 2))?;
     cli::init(ruby, base)?;
     last_words::init(ruby, base)?;
+    life_line::init(ruby, base)?;
     memory::init(ruby, base)?;
     metrics::init(ruby, base)?;
     roots::init(ruby, base)?;
