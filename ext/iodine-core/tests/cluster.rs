@@ -15,6 +15,7 @@ use iodine_core::jobs::{Job, JobQueue};
 use iodine_core::net::address::Address;
 use iodine_core::net::listener::BoundSocket;
 use iodine_core::pubsub::census::{self, Census};
+use iodine_core::pubsub::engine::Listener;
 use iodine_core::pubsub::{Answer, Bounds, Change, Delivery, End, Engine, LastSeen, Message, Process, Scope, Topic};
 use iodine_core::reactor::Reactor;
 use iodine_core::settings::{ListenerSettings, WriteLimits};
@@ -333,6 +334,34 @@ fn the_master_counts_the_subscribers_of_all() {
     cluster.master.subscribe(Topic::channel("untold"));
     cluster.settle();
     assert_eq!(engine.told(), ["gained last", "detached from last"]);
+}
+
+#[test]
+fn an_engine_of_the_application_is_told_by_one_job() {
+    let mut member = Member::new();
+    let engine = Listener::new(Arc::new("the application's"));
+    assert_eq!(engine.handler().downcast_ref(), Some(&"the application's"));
+    member.process.attach_engine(engine.clone());
+    member.subscribe(Topic::channel("one"));
+    member.subscribe(Topic::pattern("two"));
+    member.step();
+    let Some(Job::Listener(told)) = member.jobs.try_take() else { panic!("no job") };
+    assert!(member.jobs.try_take().is_none());
+    let mut changes: Vec<_> = std::iter::from_fn(|| told.next_change()).collect();
+    changes.sort_by_key(|change| format!("{change:?}"));
+    assert_eq!(changes, [Change::Gained(Topic::channel("one")), Change::Gained(Topic::pattern("two"))]);
+
+    // What it does not care for is nothing to it.
+    member.process.publish_through(engine.clone(), "one".into(), "word".into());
+    member.process.add_engine(engine.clone());
+    member.process.call(0, "what".into(), Box::new(|_| panic!("no answer")));
+    member.process.unsubscribe(&"one".into());
+    let as_engine: Arc<dyn Engine> = engine.clone();
+    member.step();
+    member.process.detach_engine(&as_engine);
+    member.step();
+    assert!(matches!(member.jobs.try_take(), Some(Job::Listener(_))));
+    assert_eq!(engine.next_change(), Some(Change::Lost(Topic::channel("one"))));
 }
 
 #[test]

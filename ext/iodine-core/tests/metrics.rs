@@ -44,6 +44,29 @@ fn sheets_are_told_together() {
     worker.note_queue(Duration::from_secs(20));
     assert_eq!((worker.requests(), former.get(Count::Threads)), (0, 0));
 
+    // Ruby names what it counts.
+    let named = [
+        ("pid", u64::from(std::process::id())),
+        ("started_at", 1001),
+        ("threads", 5),
+        ("gc_milliseconds", 1500),
+        ("beat", 0),
+        ("stalled_since", 0),
+        ("gc_runs", 0),
+        ("live_objects", 0),
+        ("starts", 0),
+        ("crashes", 0),
+        ("stalls", 0),
+        ("restarts", 0),
+    ];
+    for (name, value) in named {
+        assert_eq!(Count::named(name).map(|count| worker.get(count)), Some(value), "{name}");
+    }
+    assert_eq!(Count::named("requests"), None, "that is the server's to count");
+    assert!(!metrics::measures_times());
+    metrics::measure_times();
+    assert!(metrics::measures_times());
+
     let mut world = World::with(HttpSettings { metrics: true, ..HttpSettings::default() });
     let (head, body) = world.get("GET /metrics");
     assert!(head.starts_with("HTTP/1.1 200 OK\r\n") && head.contains("text/plain; version=0.0.4"), "{head}");

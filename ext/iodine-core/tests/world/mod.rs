@@ -12,7 +12,7 @@ use iodine_core::exchange::Exchange;
 use iodine_core::handle::Handle;
 use iodine_core::jobs::{Job, JobQueue};
 use iodine_core::net::address::Address;
-use iodine_core::net::listener::BoundSocket;
+use iodine_core::net::listener::{BoundSocket, Listener};
 use iodine_core::reactor::Reactor;
 use iodine_core::settings::{HttpSettings, ListenerSettings};
 
@@ -34,13 +34,18 @@ impl World {
     }
 
     pub(crate) fn with(settings: HttpSettings) -> Self {
+        Self::behind(settings, |listener| listener)
+    }
+
+    /// One whose listener has more to it.
+    pub(crate) fn behind(settings: HttpSettings, change: impl FnOnce(Listener) -> Listener) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("sock");
         let jobs = Arc::new(JobQueue::default());
         let mut reactor = Reactor::new(Arc::clone(&jobs)).unwrap();
         let handle = reactor.handle();
         let socket = BoundSocket::bind(&Address::Unix(path.clone())).unwrap();
-        handle.listen(socket.listener(0, ListenerSettings::Http(Arc::new(settings))).unwrap());
+        handle.listen(change(socket.listener(0, ListenerSettings::Http(Arc::new(settings))).unwrap()));
         let now = Instant::now();
         reactor.step(now).unwrap();
         let peer = UnixStream::connect(path).unwrap();
