@@ -47,12 +47,9 @@ impl Reply {
             Self::Integer(number) => write_line(out, ':', number),
             Self::Double(number) => write_line(out, ',', number),
             Self::Boolean(truth) => write_line(out, '#', if *truth { 't' } else { 'f' }),
-            Self::Error(text) => write_line(out, '-', text),
-            Self::Bytes(bytes) => {
-                write_line(out, '$', bytes.len());
-                out.extend_from_slice(bytes);
-                out.extend_from_slice(b"\r\n");
-            }
+            // With its length: it may have line ends in it, behind which another reply would begin.
+            Self::Error(text) => write_sized(out, '!', text.as_bytes()),
+            Self::Bytes(bytes) => write_sized(out, '$', bytes),
             Self::Array(replies) => {
                 write_line(out, '*', replies.len());
                 replies.iter().for_each(|reply| reply.write(out));
@@ -67,6 +64,12 @@ impl Reply {
 
 fn write_line(out: &mut Vec<u8>, kind: char, content: impl Display) {
     out.extend_from_slice(format!("{kind}{content}\r\n").as_bytes());
+}
+
+fn write_sized(out: &mut Vec<u8>, kind: char, content: &[u8]) {
+    write_line(out, kind, content.len());
+    out.extend_from_slice(content);
+    out.extend_from_slice(b"\r\n");
 }
 
 impl From<Value> for Reply {
@@ -130,6 +133,11 @@ mod tests {
             ("-ERR unknown command\r\n", Reply::Error("ERR unknown command".into())),
             ("-WRONGPASS invalid username\r\n", Reply::Error("WRONGPASS invalid username".into())),
             ("-NOAUTH\r\n", Reply::Error("NOAUTH".into())),
+            ("!9\r\nERR a\r\nb\n\r\n", Reply::Error("ERR a\r\nb\n".into())),
+            (
+                "*2\r\n!11\r\nERR\r\n:1\r\n:2\r\n:3\r\n",
+                Reply::Array(vec![Reply::Error("ERR\r\n:1\r\n:2".into()), Reply::Integer(3)]),
+            ),
             ("%1\r\n+a\r\n:1\r\n", Reply::Map(vec![(bytes("a"), Reply::Integer(1))])),
             ("~1\r\n:1\r\n", Reply::Array(vec![Reply::Integer(1)])),
             (",1.5\r\n", Reply::Double(1.5)),
