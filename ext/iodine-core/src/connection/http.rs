@@ -258,7 +258,7 @@ impl Http {
     /// Appends an answer that is complete.
     fn write_answer(&self, exchange: &mut Exchange, turn: &mut Turn, out: &mut WriteQueue) {
         self.log(exchange, turn);
-        out.push(&exchange.response.head);
+        out.push_buffer(&mut exchange.response.head);
         out.push_body(std::mem::take(&mut exchange.response.body));
     }
 

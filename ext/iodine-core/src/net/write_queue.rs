@@ -96,6 +96,16 @@ impl WriteQueue {
         }
     }
 
+    /// Appends what is in a buffer, without a copy unless it is little, and leaves another buffer in its place.
+    pub(crate) fn push_buffer(&mut self, buffer: &mut Vec<u8>) {
+        if buffer.len() < COPIED {
+            return self.push(buffer);
+        }
+        self.memory += buffer.len();
+        let bytes = std::mem::replace(buffer, std::mem::take(&mut self.spare));
+        self.segments.push_back(Segment::Gathered { bytes, start: 0 });
+    }
+
     /// Appends bytes without a copy, unless they are few.
     pub(crate) fn push_shared(&mut self, bytes: Bytes) {
         if bytes.len() < COPIED {
@@ -272,6 +282,23 @@ mod tests {
         let expected = [b"one two ".as_slice(), &large, b"three four"].concat();
         assert_eq!(drain(&mut queue, &mut ours, &mut theirs), expected);
         assert_eq!((queue.memory(), queue.is_empty()), (0, true));
+    }
+
+    #[test]
+    fn takes_large_buffers_as_they_are() {
+        let (mut ours, mut theirs) = pair();
+        let mut queue = WriteQueue::default();
+        for size in [COPIED - 1, COPIED, COPIED + 1] {
+            let mut buffer = vec![b'x'; size];
+            let place = buffer.as_ptr();
+            queue.push(b"<");
+            queue.push_buffer(&mut buffer);
+            queue.push(b">");
+            assert_eq!(buffer.as_ptr() == place, size < COPIED, "{size}");
+            assert_eq!(queue.memory(), size + 2);
+            assert_eq!(drain(&mut queue, &mut ours, &mut theirs), [b"<", &vec![b'x'; size][..], b">"].concat());
+            assert_eq!(queue.memory(), 0);
+        }
     }
 
     #[test]
