@@ -76,6 +76,8 @@ RSpec.describe "The life of a process" do
         workers = server.children
         server.kill("KILL")
         wait_until("no workers") { workers.none? { |pid| Support::ChildProcess.running?(pid) } }
+        # The log may not have come yet.
+        server.wait
 
         expect(told.values_at(*workers.map(&:to_s))).to all eq(birth + ["on_parent_crush"] + death)
       end
