@@ -15,8 +15,9 @@ use crate::net::Listener;
 use crate::net::stream::Stream;
 use crate::settings::{Alternative, ListenerSettings, RawSettings};
 
-/// Connections accepted from one listener before other work has its turn.
-const ACCEPTED_AT_ONCE: usize = 64;
+/// Connections accepted from one listener before other work has its turn. Few, so that workers who share a listener share
+/// what comes at once: the first of them to wake would take it all.
+const ACCEPTED_AT_ONCE: usize = 8;
 /// How long a listener rests when the process has no descriptor left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// How long it is not said again that no descriptor is left: that comes and goes with each connection.
