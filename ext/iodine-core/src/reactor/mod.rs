@@ -4,38 +4,33 @@
 //! jobs over. Nothing in a turn waits but the poll. Who runs the turns is the business of [`leader`].
 
 mod accept;
+mod bridges;
+mod clients;
+mod commands;
 mod dials;
+mod drain;
 pub mod leader;
 mod memory;
 mod publish;
 pub(crate) mod timer;
 
 use std::io;
-use std::os::fd::RawFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
-use iodine_proto::websocket::Close;
 use mio::event::Event;
-use mio::net::UnixStream;
 use mio::{Events, Poll, Token, Waker};
 use slab::Slab;
 
-use crate::client::{Client, Event as ClientEvent, broken};
-use crate::connection::gate::Gate;
-use crate::connection::{Connection, Greeting, Protocol, Turn, Verdict};
-use crate::exchange::Exchange;
-use crate::handle::{Command, Drain, Handle};
+use crate::client::Client;
+use crate::connection::{Connection, Protocol, Turn, Verdict};
+use crate::handle::{Command, Handle};
 use crate::jobs::{Job, JobQueue};
 use crate::metrics::Sheet;
-use crate::net::descriptor::Descriptor;
-use crate::net::socket::Socket;
 use crate::net::stream::Stream;
-use crate::settings::WriteLimits;
 use accept::Accepting;
-use dials::{DIALS, Dialed, Dials};
+use dials::{DIALS, Dials};
 use publish::Hub;
 use timer::{Alarm, Alarms};
 
@@ -48,16 +43,8 @@ const READ_BUFFER: usize = 64 << 10;
 const EVENTS: usize = 1024;
 /// After this long without a job taken, threads that are at work count as blocked and others are woken.
 const ROUSE: Duration = Duration::from_millis(1);
-/// How long the head of a produced response waits for the first bytes of its body. Together they are one packet, and a
-/// body that fails at once can still become an error.
-const HELD_HEAD: Duration = Duration::from_millis(5);
-/// How long to wait at a time for another process to take what is left for it, at the end.
-const LAST_LOOK: Duration = Duration::from_millis(10);
 /// How soon to look again whether the application's threads have become idle, when somebody waits for that.
 const IDLE_CHECK: Duration = Duration::from_millis(5);
-
-/// What a client is told that was to be connected when the process was told to stop.
-const STOPPING: &str = "the process stops";
 
 const WAKER: Token = Token(0);
 /// Listeners have the tokens from 1, connections those from here.
@@ -196,46 +183,9 @@ impl Reactor {
         self.turn.now
     }
 
-    /// Lets go of all sockets without a word to peers or application: in a forked process they are the parent's.
-    fn abandon(&mut self) {
-        self.listeners.clear();
-        self.connections.drain().for_each(Connection::abandon);
-        self.dials.end().into_iter().for_each(|connect| connect.client.shut());
-        self.handle.receive(&mut self.commands);
-        self.commands.clear();
-        self.hub = Hub::default();
-    }
-
-    /// Closes the clients without a word to their peers, and returns the descriptors of all connections. In a forked process
-    /// that keeps the reactor as it is.
-    fn disown(&mut self) -> Vec<RawFd> {
-        self.dials.clients().for_each(Client::shut);
-        self.connections.iter_mut().map(|(_, connection)| connection.disown()).collect()
-    }
-
-    /// Whether it has drained: there is nothing left to run it for.
-    pub(crate) fn is_over(&self) -> bool {
-        self.turn.draining && self.clients() == 0 && self.dials.is_empty()
-    }
-
     /// How many connections there are, but for those to other processes of the cluster.
     pub fn clients(&self) -> usize {
         self.connections.len() - self.hub.links().len()
-    }
-
-    /// Sends what is left for other processes of the cluster, once it has drained. Waits for them until `deadline`.
-    pub(crate) fn finish(&mut self, deadline: Instant) {
-        while Instant::now() < deadline {
-            self.carry_out_commands();
-            self.settle_touched();
-            let Self { hub, connections, .. } = self;
-            if hub.links().iter().all(|id| find(connections, *id).is_none_or(|link| link.is_flushed())) {
-                return;
-            }
-            // An error leaves nothing to be done.
-            let _ = self.poll.poll(&mut self.events, Some(LAST_LOOK));
-            self.accept_and_read();
-        }
     }
 
     /// Has the next turn poll, whatever there is to be done.
@@ -363,222 +313,6 @@ impl Reactor {
         Ok(id)
     }
 
-    fn attach(&mut self, descriptor: Descriptor, client: Client, writes: WriteLimits) {
-        let opened = Socket::attach(descriptor).and_then(|socket| {
-            self.open(Stream::Plain(socket), |id, turn| {
-                client.connect(id);
-                Protocol::raw(client.clone(), writes, Greeting::Known, turn)
-            })
-        });
-        if let Err(error) = opened {
-            log::error!("a descriptor cannot be attached: {error}");
-            self.refuse(&client, &error.to_string());
-        }
-    }
-
-    fn connect(&mut self, connect: Box<Connect>) {
-        if self.turn.draining {
-            return self.refuse(&connect.client, STOPPING);
-        }
-        let dialed = self.dials.start(connect, self.turn.now, self.poll.registry());
-        self.go_on(dialed);
-    }
-
-    fn look_at_dial(&mut self, number: usize) {
-        let dialed = self.dials.look(number, self.turn.now, self.poll.registry());
-        self.go_on(dialed);
-    }
-
-    fn go_on(&mut self, dialed: Dialed) {
-        match dialed {
-            Dialed::Wait(number, until) => self.alarms.set(until, Alarm::Dial(number)),
-            Dialed::Connected(connect, socket, ends_at) => self.open_connected(*connect, socket, ends_at),
-            Dialed::Failed(connect, reason) => {
-                log::warn!("could not connect to {reason}");
-                self.refuse(&connect.client, &reason);
-            }
-            Dialed::Nothing => {}
-        }
-    }
-
-    fn open_connected(&mut self, connect: Connect, socket: Socket, ends_at: Instant) {
-        let Connect { client, writes, tls, mut handshake, .. } = connect;
-        let request = handshake.as_mut().map(|handshake| std::mem::take(&mut handshake.request)).unwrap_or_default();
-        let stream = match tls {
-            None => Ok(Stream::Plain(socket)),
-            Some(Encryption { client, name, protocols }) => {
-                let left = ends_at.saturating_duration_since(self.turn.now);
-                // That of a WebSocket's handshake is from now on.
-                let within = handshake.as_ref().map_or(left, |handshake| left.min(handshake.timeout));
-                client.connect(socket, &name, within, protocols).map(Stream::from).map_err(io::Error::other)
-            }
-        };
-        let opened = stream.and_then(|stream| {
-            let is_handshaking = stream.is_handshaking();
-            self.open(stream, |id, turn| {
-                client.connect(id);
-                match handshake {
-                    Some(handshake) => Protocol::opening(client.clone(), writes, handshake, turn),
-                    None => {
-                        let greeting = Greeting::of(ClientEvent::Open, is_handshaking);
-                        Protocol::raw(client.clone(), writes, greeting, turn)
-                    }
-                }
-            })
-        });
-        match opened {
-            Ok(id) => self.with(id, |connection| connection.write(request.into())),
-            Err(error) => self.refuse(&client, &error.to_string()),
-        }
-    }
-
-    /// There will be no connection.
-    fn refuse(&mut self, client: &Client, reason: &str) {
-        client.shut();
-        self.turn.jobs.extend(client.push(ClientEvent::Close(broken(reason))));
-        self.turn.left.push(client.clone());
-    }
-
-    fn carry_out_commands(&mut self) {
-        let mut commands = std::mem::take(&mut self.commands);
-        self.handle.receive(&mut commands);
-        for command in commands.drain(..) {
-            self.carry_out(command);
-        }
-        self.commands = commands;
-    }
-
-    fn carry_out(&mut self, command: Command) {
-        match command {
-            Command::Answer(exchange) => self.answer(exchange),
-            Command::Write(id, bytes) => self.with(id, |connection| connection.write(bytes)),
-            Command::WriteFile(id, file, offset, length) => {
-                self.with(id, |connection| connection.write_file(file, offset, length));
-            }
-            Command::Stream(id, head, gate) => self.stream(id, head, gate),
-            Command::Fail(exchange) => self.fail(exchange),
-            Command::Hijack(id, hijacker) => self.with(id, |connection| connection.hijack(hijacker)),
-            Command::Upgrade(exchange, client) => self.upgrade(exchange, client),
-            Command::WriteClient(client, bytes) => self.write_client(&client, bytes),
-            Command::CloseClient(client, close) => self.close_client(&client, close),
-            Command::Attach(descriptor, client, writes) => self.attach(descriptor, client, writes),
-            Command::Connect(connect) => self.connect(connect),
-            Command::Review(client) => self.review(&client),
-            Command::PubSub(request) => self.carry_out_request(request),
-            Command::Abort(id) => self.close(id),
-            Command::Timer(id, delay) => self.alarms.set(self.turn.now + delay, Alarm::Timer(id)),
-            Command::CancelTimer(id) => self.alarms.cancel(id),
-            Command::Listen(listener) => self.listen(listener),
-            Command::Drain(times) => self.drain(times),
-            // It has ended the sleep.
-            Command::Nudge => {}
-            Command::Work => self.was_busy = true,
-            Command::Pause => self.exit = Some(Exit::Paused),
-        }
-    }
-
-    fn with(&mut self, id: ConnectionId, change: impl FnOnce(&mut Connection)) {
-        if let Some(connection) = find(&mut self.connections, id) {
-            change(connection);
-            self.touch(id);
-        }
-    }
-
-    fn answer(&mut self, mut exchange: Box<Exchange>) {
-        let id = exchange.connection;
-        self.contain(id, |reactor| {
-            if let Some(connection) = find(&mut reactor.connections, id) {
-                connection.answer(&mut exchange, &mut reactor.turn);
-                reactor.touch(id);
-            }
-        });
-        self.turn.exchanges.put(exchange);
-    }
-
-    fn stream(&mut self, id: ConnectionId, head: Vec<u8>, gate: Arc<Gate>) {
-        match find(&mut self.connections, id) {
-            Some(connection) => {
-                connection.stream(head, gate);
-                self.alarms.set(self.turn.now + HELD_HEAD, Alarm::Head(id));
-            }
-            None => gate.close(),
-        }
-    }
-
-    fn fail(&mut self, mut exchange: Box<Exchange>) {
-        let id = exchange.connection;
-        if let Some(connection) = find(&mut self.connections, id) {
-            connection.fail(&mut exchange, &mut self.turn);
-            self.touch(id);
-        }
-        self.turn.exchanges.put(exchange);
-    }
-
-    fn upgrade(&mut self, mut exchange: Box<Exchange>, client: Client) {
-        let id = exchange.connection;
-        match find(&mut self.connections, id) {
-            Some(_) => self.contain(id, |reactor| {
-                if let Some(connection) = find(&mut reactor.connections, id) {
-                    client.connect(id);
-                    connection.upgrade(&mut exchange, client, &mut reactor.turn);
-                    reactor.touch(id);
-                }
-                reactor.turn.exchanges.put(exchange);
-            }),
-            None => self.refuse(&client, ""),
-        }
-    }
-
-    fn write_client(&mut self, client: &Client, bytes: Bytes) {
-        if let Some(connection) = find_client(&mut self.connections, client) {
-            connection.write_client(bytes, &self.turn);
-            self.review(client);
-        }
-    }
-
-    fn close_client(&mut self, client: &Client, close: Close) {
-        if let Some(connection) = find_client(&mut self.connections, client) {
-            connection.close_client(close, &mut self.turn);
-            self.review(client);
-        }
-    }
-
-    fn review(&mut self, client: &Client) {
-        if let Some(id) = client.connection() {
-            self.touch(id);
-        }
-    }
-
-    fn drain(&mut self, times: Drain) {
-        for index in 0..self.listeners.len() {
-            // Those that the kernel has already welcomed for us.
-            self.listeners[index].ready = true;
-            self.accept(index);
-        }
-        for mut accepting in self.listeners.drain(..) {
-            if let Err(error) = accepting.listener.deregister(self.poll.registry()) {
-                log::warn!("a listening socket could not be taken out of the poll: {error}");
-            }
-        }
-        self.turn.draining = true;
-        self.alarms.set(self.turn.now + times.patience.min(times.deadline), Alarm::Idle);
-        self.alarms.set(self.turn.now + times.deadline, Alarm::Drain);
-        for connect in self.dials.end() {
-            self.refuse(&connect.client, STOPPING);
-        }
-        for id in self.all() {
-            if let Some(connection) = find(&mut self.connections, id) {
-                connection.shut_down(&mut self.turn);
-            }
-            self.touch(id);
-        }
-    }
-
-    fn close_idle(&mut self) {
-        self.turn.closes_idle = true;
-        self.all().into_iter().for_each(|id| self.touch(id));
-    }
-
     fn all(&self) -> Vec<ConnectionId> {
         self.connections.iter().map(|(_, connection)| connection.id).collect()
     }
@@ -608,16 +342,6 @@ impl Reactor {
             self.carry_out_verdict(id, verdict);
         } else {
             set_alarm(connection, &mut self.alarms);
-        }
-    }
-
-    fn cut_off(&mut self) {
-        if self.clients() > 0 {
-            log::warn!("{} connections were cut off at the shutdown deadline", self.clients());
-        }
-        let links = self.hub.links().to_vec();
-        for id in self.all().into_iter().filter(|id| !links.contains(id)) {
-            self.close(id);
         }
     }
 
@@ -662,47 +386,6 @@ impl Reactor {
         if let Some(connection) = find(&mut self.connections, id) {
             set_alarm(connection, &mut self.alarms);
         }
-    }
-
-    /// Gives the socket of a connection to the application; for an encrypted one, a socket that leads to it.
-    fn give_away(&mut self, id: ConnectionId) {
-        match find(&mut self.connections, id) {
-            Some(connection) if connection.is_encrypted() => self.bridge(id),
-            Some(_) => self.connections.remove(id.index as usize).give_away(self.poll.registry()),
-            None => {}
-        }
-    }
-
-    fn bridge(&mut self, id: ConnectionId) {
-        let (ours, outside) = match UnixStream::pair() {
-            Ok(pair) => pair,
-            Err(error) => {
-                log::error!("a hijacked connection could not be handed over: {error}");
-                return self.close(id);
-            }
-        };
-        let entry = self.connections.vacant_entry();
-        let pair = ConnectionId { index: entry.key() as u32, generation: self.generation.wrapping_add(1) };
-        let Some(protocol) =
-            find(&mut self.connections, id).and_then(|connection| connection.bridge(pair, outside.into()))
-        else {
-            return self.close(id);
-        };
-        self.open_or_log(ours.into(), |_, _| protocol);
-        // It may not have been possible to watch the pair.
-        if find(&mut self.connections, pair).is_none() {
-            return self.close(id);
-        }
-        self.touch(id);
-    }
-
-    /// Gives the ends of bridges what they have for each other.
-    fn pass_on(&mut self) {
-        let mut passed = std::mem::take(&mut self.turn.passed);
-        for (id, what) in passed.drain(..) {
-            self.with(id, |connection| connection.take(what));
-        }
-        self.turn.passed = passed;
     }
 
     fn close(&mut self, id: ConnectionId) {
