@@ -15,7 +15,7 @@ RSpec.describe "A worker" do
     run(lambda do |env|
       case env["PATH_INFO"]
       when "/hang" then hang_in_here
-      when "/pause" then sleep 3
+      when "/pause" then sleep 5
       when "/grow" then ($kept ||= []) << "x" * 40_000_000
       end
       [200, {}, [Process.pid.to_s]]
