@@ -21,7 +21,7 @@ use super::tls::TlsServer;
 use crate::settings::{Alternative, ListenerSettings};
 
 /// Connections the kernel may hold for us; it caps this at `net.core.somaxconn`.
-const BACKLOG: i32 = 4096;
+pub(crate) const BACKLOG: i32 = 4096;
 /// Any user may connect to the socket of a web server; a front-end proxy has its own account.
 const SOCKET_MODE: u32 = 0o777;
 

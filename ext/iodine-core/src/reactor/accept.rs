@@ -12,12 +12,10 @@ use crate::client::{self, Client, Event};
 use crate::connection::http::Http;
 use crate::connection::{Choices, Greeting, Protocol};
 use crate::net::Listener;
+use crate::net::listener::BACKLOG;
 use crate::net::stream::Stream;
 use crate::settings::{Alternative, ListenerSettings, RawSettings};
 
-/// Connections accepted from one listener before other work has its turn. Few, so that workers who share a listener share
-/// what comes at once: the first of them to wake would take it all.
-const ACCEPTED_AT_ONCE: usize = 8;
 /// How long a listener rests when the process has no descriptor left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// How long it is not said again that no descriptor is left: that comes and goes with each connection.
@@ -39,29 +37,37 @@ impl Reactor {
         }
     }
 
+    /// Accepts a connection, if one waits. Not more in a turn, so that workers who share a listener share what comes at
+    /// once: the first of them to wake would take it all.
     pub(super) fn accept(&mut self, index: usize) {
-        for _ in 0..ACCEPTED_AT_ONCE {
-            let Some(accepting) = self.listeners.get_mut(index).filter(|accepting| accepting.ready) else { return };
-            match accepting.listener.accept() {
-                Ok((stream, peer)) => {
-                    let listener = accepting.listener.id;
-                    let alternatives = accepting.listener.alternatives.clone();
-                    let opened = match &accepting.listener.settings {
-                        ListenerSettings::Http(settings) => {
-                            let http = Http::new(Arc::clone(settings), listener, peer);
-                            self.open_or_log(stream, |_, _| Protocol::Http(Box::new(http)))
-                        }
-                        &ListenerSettings::Raw(settings) => self.open_raw(stream, listener, settings),
-                    };
-                    self.offer(opened, alternatives);
-                }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => accepting.ready = false,
-                Err(error) if is_the_peers_fault(&error) => {}
-                Err(error) => {
-                    accepting.ready = false;
-                    self.put_off_accepting(&error);
-                }
+        let Some(accepting) = self.listeners.get_mut(index).filter(|accepting| accepting.ready) else { return };
+        match accepting.listener.accept() {
+            Ok((stream, peer)) => {
+                let listener = accepting.listener.id;
+                let alternatives = accepting.listener.alternatives.clone();
+                let opened = match &accepting.listener.settings {
+                    ListenerSettings::Http(settings) => {
+                        let http = Http::new(Arc::clone(settings), listener, peer);
+                        self.open_or_log(stream, |_, _| Protocol::Http(Box::new(http)))
+                    }
+                    &ListenerSettings::Raw(settings) => self.open_raw(stream, listener, settings),
+                };
+                self.offer(opened, alternatives);
             }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => accepting.ready = false,
+            Err(error) if is_the_peers_fault(&error) => {}
+            Err(error) => {
+                accepting.ready = false;
+                self.put_off_accepting(&error);
+            }
+        }
+    }
+
+    /// Accepts what the kernel has welcomed for us: after this the listener is closed.
+    pub(super) fn accept_the_last(&mut self, index: usize) {
+        self.listeners[index].ready = true;
+        for _ in 0..BACKLOG {
+            self.accept(index);
         }
     }
 

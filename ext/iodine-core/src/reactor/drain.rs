@@ -54,9 +54,7 @@ impl Reactor {
 
     pub(super) fn drain(&mut self, times: Drain) {
         for index in 0..self.listeners.len() {
-            // Those that the kernel has already welcomed for us.
-            self.listeners[index].ready = true;
-            self.accept(index);
+            self.accept_the_last(index);
         }
         for mut accepting in self.listeners.drain(..) {
             if let Err(error) = accepting.listener.deregister(self.poll.registry()) {
