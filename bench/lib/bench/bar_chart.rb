@@ -1,5 +1,7 @@
 # frozen_string_literal: true
 
+require_relative "svg"
+
 module Bench
   # CPU time a request as a picture: a block of bars for each scenario that more than one server has run, as multiples
   # of what iodine needs. The figures stand beside the bars.
@@ -21,12 +23,7 @@ module Bench
     def to_svg
       below = HEAD
       drawn = @blocks.map { |block| draw(block, below).tap { below += height(block) } }
-      <<~SVG
-        <svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 #{WIDTH} #{below}" font-family="sans-serif" font-size="12">
-        <rect width="#{WIDTH}" height="#{below}" fill="white"/>
-        #{[*title, *grid(below), *drawn.flatten].join("\n")}
-        </svg>
-      SVG
+      SVG.document(WIDTH, below, [*title, *grid(below), *drawn.flatten])
     end
 
     private

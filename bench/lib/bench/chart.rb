@@ -1,5 +1,7 @@
 # frozen_string_literal: true
 
+require_relative "svg"
+
 module Bench
   # Memory over time as a picture, a line for each server.
   class Chart
@@ -16,14 +18,7 @@ module Bench
       @bytes = (series.values.flatten(1).map(&:last).max / 10_485_760.0 * 1.1).ceil * 10_485_760
     end
 
-    def to_svg
-      <<~SVG
-        <svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 #{WIDTH} #{HEIGHT}" font-family="sans-serif" font-size="12">
-        <rect width="#{WIDTH}" height="#{HEIGHT}" fill="white"/>
-        #{(grid + lines).join("\n")}
-        </svg>
-      SVG
-    end
+    def to_svg = SVG.document(WIDTH, HEIGHT, grid + lines)
 
     private
 
