@@ -31,8 +31,7 @@ const FULL: usize = 256 << 10;
 fn a_head_waits_a_moment_for_its_body() {
     let mut world = World::new();
     world.say(HEAD);
-    let exchange = world.request();
-    let stream = world.handle.stream(exchange.connection, STREAMED.to_vec());
+    let stream = world.stream(STREAMED);
     world.pass(HELD - MOMENT);
     assert_eq!(world.heard(), "");
     assert!(stream.write(&b"body"[..]));
@@ -41,8 +40,7 @@ fn a_head_waits_a_moment_for_its_body() {
 
     let mut slow = World::new();
     slow.say(HEAD);
-    let exchange = slow.request();
-    let _stream = slow.handle.stream(exchange.connection, STREAMED.to_vec());
+    let _stream = slow.stream(STREAMED);
     slow.step();
     slow.pass(HELD + MOMENT);
     assert!(slow.heard().ends_with("\r\n\r\n"), "the head alone");
@@ -80,8 +78,7 @@ fn a_producer_waits_while_too_much_is_queued() {
 fn a_producer_that_waits_can_be_interrupted() {
     let mut world = World::new();
     world.say(HEAD);
-    let exchange = world.request();
-    let stream = world.handle.stream(exchange.connection, STREAMED.to_vec());
+    let stream = world.stream(STREAMED);
     stream.write(vec![b'x'; 2 * FULL]);
     let interrupted = AtomicBool::new(false);
     thread::scope(|scope| {

@@ -9,12 +9,13 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use iodine_core::exchange::Exchange;
-use iodine_core::handle::Handle;
+use iodine_core::handle::{Handle, Stream};
 use iodine_core::jobs::{Job, JobQueue};
 use iodine_core::net::address::Address;
 use iodine_core::net::listener::{BoundSocket, Listener};
 use iodine_core::reactor::Reactor;
 use iodine_core::settings::{HttpSettings, ListenerSettings};
+use tempfile::TempDir;
 
 /// A reactor with one connection.
 pub(crate) struct World {
@@ -23,7 +24,11 @@ pub(crate) struct World {
     pub(crate) jobs: Arc<JobQueue>,
     pub(crate) now: Instant,
     pub(crate) peer: UnixStream,
+    folder: TempDir,
 }
+
+/// The listener's socket, in the folder of its world.
+const SOCKET: &str = "sock";
 
 /// The shortest time that alarms tell apart.
 pub(crate) const MOMENT: Duration = Duration::from_millis(1);
@@ -40,7 +45,7 @@ impl World {
     /// One whose listener has more to it.
     pub(crate) fn behind(settings: HttpSettings, change: impl FnOnce(Listener) -> Listener) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("sock");
+        let path = folder.path().join(SOCKET);
         let jobs = Arc::new(JobQueue::default());
         let mut reactor = Reactor::new(Arc::clone(&jobs)).unwrap();
         let handle = reactor.handle();
@@ -50,10 +55,15 @@ impl World {
         reactor.step(now).unwrap();
         let peer = UnixStream::connect(path).unwrap();
         peer.set_nonblocking(true).unwrap();
-        let mut world = Self { reactor, handle, jobs, now, peer };
+        let mut world = Self { reactor, handle, jobs, now, peer, folder };
         world.step();
         assert!(world.is_open());
         world
+    }
+
+    /// One more peer.
+    pub(crate) fn connect(&self) -> UnixStream {
+        UnixStream::connect(self.folder.path().join(SOCKET)).unwrap()
     }
 
     pub(crate) fn step(&mut self) {
@@ -91,6 +101,12 @@ impl World {
     pub(crate) fn request(&mut self) -> Box<Exchange> {
         let Some(Job::Request(exchange)) = self.jobs.try_take() else { panic!("no request") };
         exchange
+    }
+
+    /// Begins to stream the answer to the request that waits.
+    pub(crate) fn stream(&mut self, head: &[u8]) -> Stream {
+        let exchange = self.request();
+        self.handle.stream(exchange.connection, head.to_vec())
     }
 
     /// Answers the request that waits, with a body of that length.
